@@ -3,10 +3,10 @@
 pub(crate) mod documents;
 
 use crate::explain::in_words;
+use crate::screen::print_document;
 use crate::{CliError, files};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ pub(super) fn run(args: &Args) -> Result<(), CliError> {
         documents.extend(read(path)?);
     }
     documents.sort_by_key(|document| when(document).to_owned());
-    std::io::stdout().write_all(markdown(&documents).as_bytes())?;
+    print_document(&markdown(&documents))?;
     Ok(())
 }
 

@@ -57,6 +57,11 @@ pub(crate) fn print_error(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Prints a document on standard output. Tags, callers and logs in it are texts from outside.
+pub(crate) fn print_document(text: &str) -> io::Result<()> {
+    io::stdout().write_all(visible_lines(text).as_bytes())
+}
+
 /// Prints a note of the command on standard error, on one line. An error does not stop the command.
 pub(crate) fn print_note(text: &str) {
     let _ = writeln!(io::stderr(), "unthrottle: {}", visible(text));
@@ -132,6 +137,8 @@ impl Console {
 
     /// Shows a table.
     pub fn table(&mut self, table: &Table) -> io::Result<()> {
+        let rows = table.rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect()).collect();
+        let table = Table { columns: table.columns.clone(), rows, is_wide: table.is_wide };
         self.out.write_all(table.text(self.width).as_bytes())
     }
 
@@ -155,9 +162,10 @@ impl Console {
         writeln!(self.out, "{text}")
     }
 
-    /// The text within the screen, with its commands for the account that this process calls.
+    /// The text within the screen, with its commands for the account that this process calls. A part of it may be from
+    /// outside.
     fn fill(&self, text: &str, first: &str, next: &str) -> String {
-        let text = for_account(text);
+        let text = visible_lines(&for_account(text));
         match self.width {
             Some(width) => wrap::fill(&text, width, first, next),
             None => format!("{first}{text}"),
@@ -290,5 +298,22 @@ mod tests {
         assert!(json.contains("ключ-東京-zoë") && json.chars().all(has_shape), "{json}");
         assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), key);
         assert_eq!(visible("zoë\u{202e}\n"), "zoë\\u{202e}\\n");
+    }
+
+    /// Tags of a stream and names of callers are texts from outside.
+    #[test]
+    fn a_screen_obeys_no_text_from_outside() {
+        let (mut console, written) = Console::in_memory(80);
+        let text = "\u{1b}[31mzoë\u{202e}";
+        console.heading(text).expect("memory");
+        console.text(text).expect("memory");
+        console.field("tag", 10, text).expect("memory");
+        console.step(text).expect("memory");
+        console.result(true, text).expect("memory");
+        let (columns, rows) = (vec![Column::text("by", 0)], vec![vec![text.to_owned()]]);
+        console.table(&Table { columns, rows, is_wide: false }).expect("memory");
+        let shown = written.text();
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+        assert_eq!(shown.matches("\\u{1b}[31mzoë\\u{202e}").count(), 6, "{shown}");
     }
 }

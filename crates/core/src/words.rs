@@ -58,6 +58,12 @@ pub fn many(number: impl TryInto<u64>, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", count(number as f64)) }
 }
 
+/// A mean number of things, with the noun in its right form.
+pub fn mean_of(number: f64, noun: &str) -> String {
+    let number = short(number);
+    if number == "1" { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// A number of things with its verb: 1 shard is, 2 shards are.
 pub fn are(number: u64, noun: &str) -> String {
     format!("{} {}", many(number, noun), if number == 1 { "is" } else { "are" })

@@ -24,6 +24,7 @@ pub(super) use report::Report;
 use selection::Selection;
 use std::path::PathBuf;
 use unthrottle_core::checks::Status;
+use unthrottle_core::words::many;
 
 pub(super) const ABOUT: &str = "\
 Find what is wrong with a stream, its producers and its consumers.
@@ -126,7 +127,8 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
 fn outcome(report: &Report, fail_on: Option<FailOn>) -> Result<(), CliError> {
     let unread = report.streams.iter().filter(|page| page.error.is_some()).count();
     if unread > 0 {
-        return Err(CliError::Partly(format!("{unread} of {} streams could not be read", report.streams.len())));
+        let of = many(report.streams.len(), "stream");
+        return Err(CliError::Partly(format!("{unread} of {of} could not be read")));
     }
     let limit = match fail_on {
         None => return Ok(()),

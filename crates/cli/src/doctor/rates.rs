@@ -129,7 +129,7 @@ impl Rates {
             self.functions.turn().await;
             self.call("GetFunction…").await;
         };
-        futures_util::join!(about(), about(), self.call("GetMetricData"));
+        futures_util::join!(about(), about());
     }
 
     /// The calls of one stream with a key, registered consumers and functions, as [`read`] makes them.
@@ -141,7 +141,12 @@ impl Rates {
         };
         let single = ["ListTagsForResource", "ListShards", "GetMetricData", "GetMetricData", "DescribeKey"];
         let single = join_all(single.map(|call| self.call(call)));
-        futures_util::join!(single, consumers, join_all((0..functions).map(|_| self.function())));
+        let metrics = async {
+            if functions > 0 {
+                self.call("GetMetricData").await;
+            }
+        };
+        futures_util::join!(single, consumers, metrics, join_all((0..functions).map(|_| self.function())));
         // The shards of the last three hours, of a stream that has refused something or has readers.
         self.call("ListShards").await;
         // The minutes of 14 days, of a stream that may have too many shards.
@@ -215,25 +220,34 @@ async fn the_simulated_calls_of_a_stream_are_those_of_a_read() {
     assert_eq!(made, simulated);
 }
 
-/// The most calls for a stream, for each function that reads it, and for the account.
-const MOST_CALLS: [usize; 3] = [10, 3, 14];
+/// The most calls for a stream, for the metrics of its functions, for each of these functions, and for the account.
+const MOST_CALLS: [usize; 4] = [10, 1, 2, 14];
+
+/// The most calls that a stream may take.
+const BOUND: usize = 25;
+
+/// The functions of a stream with which a read stays within [`BOUND`].
+const FUNCTIONS: usize = 7;
 
 #[test]
 fn the_page_of_the_doctor_says_how_many_calls_a_stream_takes() {
-    let [of_stream, of_function, of_account] = MOST_CALLS;
-    for functions in 0..3 {
+    let [of_stream, of_metrics, of_function, of_account] = MOST_CALLS;
+    for functions in 0..=FUNCTIONS + 1 {
         let time = Virtual::default();
         let rates = Rates::new(&time);
         time.run(rates.stream(functions));
         let calls: usize = rates.calls.borrow().values().sum();
-        assert_eq!(calls, of_stream + of_function * functions);
+        assert_eq!(calls, of_stream + of_metrics * functions.min(1) + of_function * functions);
+        assert_eq!(calls <= BOUND, functions <= FUNCTIONS, "{functions} functions take {calls} calls");
     }
     let page = include_str!("../../../../docs/doctor.md").split_whitespace().collect::<Vec<_>>().join(" ");
     let says = format!(
-        "at most {of_stream} calls for a stream, {of_function} more for each Lambda function that reads it, and \
-         {of_account} once for the account"
+        "at most {of_stream} calls for a stream, {of_metrics} more for the metrics of all Lambda functions that read \
+         it, {of_function} more for each of these functions, and {of_account} once for the account"
     );
     assert!(page.contains(&says), "{says}");
+    let bound = format!("{BOUND} calls are enough for a stream that {FUNCTIONS} functions read, and each further");
+    assert!(page.contains(&bound), "{bound}");
 }
 
 /// The local account has no event and no function of unthrottle.
@@ -249,5 +263,5 @@ async fn the_account_takes_as_many_calls_as_the_page_says() {
     let made: u64 = account.calls().values().sum();
     // The configuration of the function, and the simulation of its role.
     const OF_FUNCTION: usize = 2;
-    assert_eq!(made as usize + MOST_PAGES - 1 + OF_FUNCTION, MOST_CALLS[2], "{:?}", account.calls());
+    assert_eq!(made as usize + MOST_PAGES - 1 + OF_FUNCTION, MOST_CALLS[3], "{:?}", account.calls());
 }

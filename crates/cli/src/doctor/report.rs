@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use unthrottle_core::checks::{Finding, Status};
 use unthrottle_core::observation::{CapacityMode, Stream};
+use unthrottle_core::policy::DOCTOR_SKIP_TAG;
 use unthrottle_core::signal::StreamArn;
 
 /// The findings of all streams.
@@ -101,8 +102,12 @@ impl Page {
         self.findings.iter().filter_map(|finding| finding.usd_per_month).reduce(f64::max)
     }
 
-    /// The number of findings of each status, the worst first, with the codes of those that are not ok.
+    /// The number of findings of each status, the worst first, with the codes of those that are not ok. Without a
+    /// finding, why there is none.
     pub fn counts(&self) -> String {
+        if self.findings.is_empty() {
+            return format!("No check was made: the tag {DOCTOR_SKIP_TAG} leaves all of them out.");
+        }
         let mut codes = BTreeMap::<Status, Vec<&str>>::new();
         self.findings.iter().for_each(|finding| codes.entry(finding.status).or_default().push(finding.code));
         let words = codes.into_iter().rev().map(|(status, codes)| match status {

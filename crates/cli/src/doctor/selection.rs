@@ -58,6 +58,8 @@ fn codes(given: &[String]) -> Result<BTreeSet<&'static str>, CliError> {
 }
 
 fn unknown(text: &str) -> CliError {
-    let nearest = nearest(text, CHECKS.iter().map(|check| check.code));
-    CliError::Usage(format!("`{text}` is not the code of a check. The nearest: {}", nearest.join(", ")))
+    let codes: Vec<&str> = CHECKS.iter().map(|check| check.code).collect();
+    let nearest = nearest(text, codes.iter().copied()).join(", ");
+    let codes = codes.join(", ");
+    CliError::Usage(format!("`{text}` is not the code of a check. The nearest: {nearest}. The codes: {codes}"))
 }

@@ -2,7 +2,7 @@
 
 use super::report::{Page, Report};
 use super::text::WIDTH;
-use crate::screen::{Console, fill};
+use crate::screen::{Console, fill, visible};
 use std::io;
 use unthrottle_core::checks::Status;
 use unthrottle_core::words::many;
@@ -16,7 +16,11 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     for page in report.worst_first() {
         console.line(&line(page))?;
         let codes: Vec<&str> = page.open().iter().map(|finding| finding.code).collect();
-        let below = if page.error.is_some() { "not read".to_owned() } else { codes.join(" ") };
+        let below = match &page.error {
+            Some(_) => "not read".to_owned(),
+            None if page.findings.is_empty() => page.counts(),
+            None => codes.join(" "),
+        };
         if !below.is_empty() {
             console.line(&fill(&below, width, INDENT, INDENT))?;
         }
@@ -28,7 +32,7 @@ pub(super) fn print(console: &mut Console, report: &Report) -> io::Result<()> {
     console.line(&fill(&format!("{ill} of {read} that were read have a finding."), width, "", ""))?;
     console.line(&fill("$/month is the largest amount of one finding.", width, "", ""))?;
     for (error, count) in report.errors() {
-        console.line(&fill(&format!("{} not read: {error}.", many(count, "stream")), width, "", "  "))?;
+        console.line(&fill(&format!("{} not read: {}.", many(count, "stream"), visible(error)), width, "", "  "))?;
     }
     console.line("Details of one stream, or of all with --html FILE.html:")?;
     console.line("  unthrottle doctor STREAM")

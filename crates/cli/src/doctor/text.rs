@@ -1,7 +1,7 @@
 //! The doctor's page on a terminal.
 
 use super::report::{Page, Report};
-use crate::screen::{Console, fill, places};
+use crate::screen::{Console, fill, places, visible};
 use clap::builder::styling::AnsiColor;
 use std::cmp::Reverse;
 use std::io;
@@ -31,7 +31,7 @@ fn print_page(console: &mut Console, page: &Page) -> io::Result<()> {
     let width = console.width().unwrap_or(WIDTH);
     console.heading(&format!("{}: {}", page.name, page.about))?;
     if let Some(error) = &page.error {
-        return console.line(&fill(error, width, "", ""));
+        return console.line(&fill(&visible(error), width, "", ""));
     }
     console.line(&fill(&page.counts(), width, "", ""))?;
     for group in Group::iter() {
@@ -73,7 +73,7 @@ fn print_finding(console: &mut Console, alike: &[&Finding]) -> io::Result<()> {
     let status = console.coloured(colour, &format!("{:<STATUS$}", finding.status.to_string()));
     let below = " ".repeat(INDENT + STATUS + CODE);
     let width = console.width().unwrap_or(WIDTH);
-    let text = fill(&finding.sentence, width, &below, &below);
+    let text = fill(&visible(&finding.sentence), width, &below, &below);
     console.line(&format!("{:INDENT$}{status}{code:<CODE$}{}", "", text.trim_start()))?;
     if finding.status == Status::Ok {
         return Ok(());
@@ -113,7 +113,7 @@ fn is_command(line: &str) -> bool {
 fn prose(console: &mut Console, name: &str, text: &str, mark: &str) -> io::Result<()> {
     let first = format!("{:1$}{name:<CODE$}{mark}", "", INDENT + STATUS);
     let below = format!("{:1$}{mark}", "", INDENT + STATUS + CODE);
-    console.line(&fill(text, console.width().unwrap_or(WIDTH), &first, &below))
+    console.line(&fill(&visible(text), console.width().unwrap_or(WIDTH), &first, &below))
 }
 
 /// An amount of money in a month.
@@ -123,6 +123,7 @@ pub(super) fn per_month(usd: f64) -> String {
 
 /// One line, however long: a person copies a command from it.
 fn detail(console: &mut Console, name: &str, text: &str) -> io::Result<()> {
+    let text = visible(text);
     console.line(&format!("{:1$}{name:<CODE$}{text}", "", INDENT + STATUS))
 }
 
@@ -132,19 +133,34 @@ mod tests {
 
     /// The lines of a finding with this fix on a screen of 72 columns.
     fn lines(fix: &str) -> Vec<String> {
+        lines_of("Something is wrong.", fix)
+    }
+
+    fn lines_of(sentence: &str, fix: &str) -> Vec<String> {
         let finding = Finding {
             code: "put-record",
             group: Group::Capacity,
             status: Status::Warn,
             evidence: Default::default(),
             usd_per_month: None,
-            sentence: "Something is wrong.".into(),
+            sentence: sentence.into(),
             fix: Some(fix.into()),
             source: "https://docs.aws.amazon.com/streams/latest/dev/a-page-whose-address-is-longer-than-a-line.html",
         };
         let (mut console, written) = Console::in_memory(72);
         print_finding(&mut console, &[&finding]).expect("memory");
         written.text().lines().map(str::to_owned).collect()
+    }
+
+    /// A worker of the KCL has any name, and a result of a mapping any text.
+    #[test]
+    fn a_terminal_obeys_no_text_from_outside() {
+        let found =
+            lines_of("The worker \u{1b}[31mzoë\u{202e} is stuck.", "# look at \u{1b}[2J\naws x \u{9b}2J").join("\n");
+        assert!(!found.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{found}");
+        for shown in ["\\u{1b}[31mzoë\\u{202e}", "# look at \\u{1b}[2J", "aws x \\u{9b}2J"] {
+            assert!(found.contains(shown), "{shown}: {found}");
+        }
     }
 
     #[test]

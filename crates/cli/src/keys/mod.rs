@@ -35,6 +35,10 @@ seconds, keys and sizes, also inside records that the KPL aggregated. It takes
 throughput from the readers that share the shards: at most 10 % of it, unless
 you give --share. The data of the records is not shown.
 
+A reading of the past is a reader that is behind. CloudWatch shows its delay,
+so unthrottle may wait up to a day before it restores capacity, and
+unthrottle restore then needs --force.
+
 --split names the split that halves the load of the fullest shard, and asks
 whether to make it. With --yes it does not ask. Every consumer notices a split
 as a reshard.";
@@ -92,7 +96,12 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.split {
         split::must_be_possible(&clients, &arn).await?;
     }
-    let chosen = choose(listed(&clients, &arn, args.from).await.map_err(read_failed)?, &args.shard)?;
+    let shards = listed(&clients, &arn, args.from).await.map_err(read_failed)?;
+    if shards.is_empty() {
+        let problem = format!("{} has no open shard. A new stream has some as soon as it is ACTIVE", arn.name);
+        return Err(CliError::Partly(problem));
+    }
+    let chosen = choose(shards, &args.shard)?;
     let budget = Budget::new(f64::from(args.share) / 100.0, args.time, args.max_mb * 1_000_000, chosen.len());
     let mut console = Console::new(args.json);
     let seconds = args.time.as_secs();

@@ -10,12 +10,11 @@ mod markdown;
 mod stream;
 
 use crate::aws::{AwsArgs, clock};
-use crate::screen::print_json;
+use crate::screen::{print_document, print_json};
 use crate::{CliError, config, files};
 pub(super) use document::Report;
 
 use chrono::{DurationRound as _, TimeDelta};
-use std::io::Write as _;
 use std::path::PathBuf;
 use unthrottle_core::words::{count, many};
 
@@ -80,7 +79,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     if args.json {
         print_json(&report)?;
     } else {
-        std::io::stdout().write_all(markdown::text(&report).as_bytes())?;
+        print_document(&markdown::text(&report))?;
     }
     match report.totals.unread {
         0 => Ok(()),

@@ -42,7 +42,20 @@ async fn an_unknown_code_in_the_tag_is_a_finding_with_the_nearest() {
     let findings = clinic.findings(&[]).await;
     assert_eq!(with_status(&findings, "warn"), ["unthrottle"]);
     let sentence = finding(&findings, "unthrottle")["sentence"].as_str().expect("text");
-    assert!(sentence.contains("batsh"), "{sentence}");
+    assert!(sentence.ends_with(" names `batsh`, which is no check. The nearest code is batch."), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_page_without_a_check_says_that_the_tag_leaves_all_out() {
+    let clinic = Clinic::of(Seed::default()).await;
+    clinic.aws.tag(&clinic.account.stream_arn(STREAM), "unthrottle.doctor-skip", "quota").await;
+    let says = "No check was made: the tag unthrottle.doctor-skip leaves all of them out.";
+    for args in [&[STREAM, "--only", "quota", "--fail-on", "warn"][..], &["--all", "--only", "quota"]] {
+        let out = clinic.doctor(args).await;
+        assert_eq!((out.code, out.err.as_str()), (0, ""));
+        let text = out.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(says), "{}", out.out);
+    }
 }
 
 #[tokio::test]
@@ -51,6 +64,7 @@ async fn bad_input_ends_with_two_and_the_nearest_names() {
     for (args, says) in [
         (&[STREAM, "--only", "PUT-RECORD"][..], "`PUT-RECORD` is not the code of a check. The nearest: put-record"),
         (&[STREAM, "--only", "put-recrod"], "`put-recrod` is not the code of a check. The nearest: put-record"),
+        (&[STREAM, "--only", "nope"], ". The codes: quota, ranges, shard-metrics, put-record, batch, small-records,"),
         (&["ORDERS"], "there is no stream `ORDERS` in this region. The nearest: orders\n"),
         (&["order"], "there is no stream `order` in this region. The nearest: orders\n"),
         (&[STREAM, "--only", "batch", "--skip", "batch"], "leave no check"),

@@ -4,8 +4,9 @@ use crate::aws::Aws;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::process::Command;
+use std::sync::LazyLock;
 use unthrottle_cli::STACK_TAG;
-use unthrottle_lab::local::{LocalAccount, Options};
+use unthrottle_lab::local::{Clock, LocalAccount, Options};
 
 pub const STREAM: &str = "orders";
 
@@ -45,7 +46,7 @@ pub struct Seed {
 impl Default for Seed {
     fn default() -> Seed {
         Seed {
-            options: Options::default(),
+            options: options(),
             shards: 2,
             record_bytes: RECORD,
             records_per_second: RECORDS,
@@ -63,9 +64,24 @@ pub fn not_encrypted() -> Value {
     json!({ "EncryptionType": "NONE", "KeyId": null })
 }
 
+/// The time at which the account of each test begins to run: half past an hour. The part of the last hour that counts
+/// is then the same whenever a test runs, and no hour ends in a test.
+pub fn now() -> DateTime<Utc> {
+    static NOW: LazyLock<DateTime<Utc>> = LazyLock::new(|| {
+        let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
+        hour + TimeDelta::minutes(30)
+    });
+    *NOW
+}
+
+/// An account whose clock runs from [`now`] on.
+pub fn options() -> Options {
+    Options { clock: Clock::like(now(), 1), ..Options::default() }
+}
+
 /// A minute of the last three hours that CloudWatch has published.
 pub fn minutes_ago(minutes: i64) -> DateTime<Utc> {
-    Utc::now().duration_trunc(TimeDelta::minutes(1)).expect("in range") - TimeDelta::minutes(minutes)
+    now() - TimeDelta::minutes(minutes)
 }
 
 impl Clinic {
@@ -106,11 +122,11 @@ impl Clinic {
             self.put_of(stream, "IncomingBytes", at, records * record_bytes);
             self.put_of(stream, "PutRecords.TotalRecords", at, records);
         };
-        let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("in range");
+        let hour = now().duration_trunc(TimeDelta::hours(1)).expect("in range");
         let aged = |minute| self.put_of(stream, "GetRecords.IteratorAgeMilliseconds", minute, 900.0);
         let (mut minute, by_minute) = (hour - TimeDelta::days(14), hour - TimeDelta::hours(3));
         let stopped = minutes_ago(reader_stopped);
-        while minute < Utc::now() {
+        while minute < now() {
             if records_per_second > 0.0 {
                 write(minute, records_per_second * 60.0);
             }

@@ -252,6 +252,20 @@ async fn the_reading_of_two_shards_takes_the_most_bytes_and_at_most_a_record_mor
     assert_eq!(report["is_cut"], true);
 }
 
+/// No `--for` is long enough for a stream that is being created.
+#[tokio::test]
+async fn a_stream_without_an_open_shard_ends_with_one() {
+    let clock = Clock::standing_at(Utc::now());
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("a free port");
+    let create = Aws::of(&account).kinesis.create_stream().stream_name("orders").shard_count(1);
+    create.send().await.expect("accepted");
+    for args in [&[][..], &["--from", "-1m"]] {
+        let out = keys(&account, args).await;
+        let says = "unthrottle: orders has no open shard. A new stream has some as soon as it is ACTIVE\n";
+        assert_eq!((out.code, out.out.as_str(), out.err.as_str()), (1, "", says));
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_does_not_exist_ends_with_two_and_the_nearest_names() {
     let (account, _aws) = stream(1).await;

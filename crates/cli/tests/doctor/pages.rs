@@ -1,7 +1,7 @@
 //! What the doctor prints for people, and docs/doctor.md.
 
 use crate::aws::root;
-use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, not_encrypted};
+use crate::fixture::{Clinic, STREAM, Seed, minutes_ago, not_encrypted, now};
 use serde_json::Value;
 use unthrottle_core::checks::CHECKS;
 use unthrottle_lab::local::{Effect, Fault};
@@ -123,8 +123,10 @@ fn deny(clinic: &Clinic, operation: &str) {
 #[tokio::test]
 async fn a_denial_of_all_summaries_is_told_once_with_its_action() {
     let clinic = Clinic::of(Seed::default()).await;
-    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
     deny(&clinic, "DescribeStreamSummary");
+    let out = clinic.doctor(&["--all"]).await;
+    assert_eq!((out.code, out.err.as_str()), (1, "unthrottle: 1 of 1 stream could not be read\n"));
+    clinic.account.add_streams(["clicks".to_owned()], 1, &[]).await;
     let out = clinic.doctor(&["--all"]).await;
     assert_eq!((out.code, out.err.as_str()), (1, "unthrottle: 2 of 2 streams could not be read\n"));
     let text = out.out.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -165,7 +167,7 @@ async fn the_html_page_names_the_account_the_time_and_the_money() {
     let out = clinic.doctor(&[STREAM, "--html", path.to_str().expect("text")]).await;
     assert_eq!(out.code, 0, "{}", out.err);
     let html = std::fs::read_to_string(&path).expect("written");
-    let today = chrono::Utc::now().format("%Y-");
+    let today = now().format("%Y-");
     let context = format!("<p>Account 123456789012, region us-east-1. Read at {today}");
     assert!(html.contains(&context) && html.contains("<b>$87.60 a month</b>"), "{html}");
 }

@@ -5,19 +5,22 @@ use super::fix::Fix;
 use super::load::known;
 use super::readings::{LambdaReader, Readings};
 use crate::cost::Prices;
-use crate::words::{count, percent};
+use crate::words::{many, percent};
 
 pub(super) fn aggregation(readings: &Readings, _: &Prices) -> Answer {
     let Some(sample) = &readings.sample else {
-        return Ok(unsampled(readings));
+        return unsampled(readings);
     };
     let sample = known(sample)?;
     let share = sample.aggregated as f64 / sample.records.max(1) as f64;
-    let seen = format!("{} of {} records are aggregated", percent(share), count(sample.records as f64));
+    let seen = match sample.records {
+        1 => "The record that was read is aggregated".to_owned(),
+        records => format!("{} of {} are aggregated", percent(share), many(records, "record")),
+    };
     let verdict = if sample.records == 0 {
         Verdict::unknown("No record arrived in the last minutes.", "run the doctor again while producers write")
     } else if sample.aggregated == 0 {
-        Verdict::ok(format!("None of {} records is aggregated.", count(sample.records as f64)))
+        Verdict::ok(format!("None of {} is aggregated.", many(sample.records, "record")))
     } else if readings.stream.spreads_records {
         let sentence = format!(
             "{seen}, and AWS spreads the records of the stream over its shards. The KCL drops user records whose hash \
@@ -40,15 +43,23 @@ pub(super) fn aggregation(readings: &Readings, _: &Prices) -> Answer {
 }
 
 /// The finding without records: what would break aggregates, if there are any.
-fn unsampled(readings: &Readings) -> Verdict {
-    let verdict = if readings.stream.spreads_records {
-        let sentence = "AWS spreads the records of the stream over its shards, which breaks aggregated records. No \
-                        record was read, so whether there are any is not known.";
-        Verdict::unknown(sentence, "read some records: give --sample")
+fn unsampled(readings: &Readings) -> Answer {
+    let spreads = readings.stream.spreads_records;
+    let breaks = if spreads {
+        Some("AWS spreads the records of the stream over its shards".to_owned())
     } else {
-        Verdict::ok("The stream spreads records by their partition keys, which keeps aggregates whole.")
+        filtered(readings)?.map(|function| format!("{function} filters records of the shared throughput"))
     };
-    verdict.with("spreads_records", readings.stream.spreads_records)
+    let verdict = match breaks {
+        Some(breaks) => {
+            let sentence = format!(
+                "{breaks}, which breaks aggregated records. No record was read, so whether there are any is not known."
+            );
+            Verdict::unknown(sentence, "read some records: give --sample")
+        }
+        None => Verdict::ok("The stream spreads records by their partition keys, which keeps aggregates whole."),
+    };
+    Ok(verdict.with("spreads_records", spreads))
 }
 
 fn by_partition_key(readings: &Readings) -> Fix {

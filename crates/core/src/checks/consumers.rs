@@ -4,11 +4,11 @@ use super::finding::{Answer, NAMED, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::money::{added_cost, billing, in_note};
-use super::readings::{Consumer, Point, Readings, Series};
+use super::readings::{Consumer, Point, Readings, Series, Unread};
 use crate::cost::{BillingMode, Prices, Shape, monthly};
 use crate::observation::Commitment;
-use crate::words::{count, many, percent, time, usd};
-use chrono::TimeDelta;
+use crate::words::{many, percent, time, usd};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The share of the retention at which a reader is late. At all of it, records are lost unread. AWS names the metric
 /// and no number; the same share holds a restore.
@@ -36,7 +36,7 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
 /// The hours of a day in which a reader called GetRecords before it stopped, from which it was a steady one. A person
 /// who looks at records, and a daily job, read in fewer. AWS gives no number.
-const STEADY_HOURS: usize = 12;
+pub(super) const STEADY_HOURS: usize = 12;
 
 /// How many times the longest pause of the last 3 hours a pause is, from which the reader has stopped. An hourly job
 /// pauses between its runs. AWS gives no number.
@@ -46,17 +46,10 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
     let kept_ms = f64::from(readings.stream.retention_hours) * HOUR_MS;
     let polled = known(&readings.minutes).map(|minutes| Polled::of(readings, minutes))?;
     let stopped = polled.filter(|polled| polled.has_stopped);
-    let Some(age) = slowest_ms(readings) else {
-        return Ok(match polled {
-            Some(Polled { silent, .. }) => {
-                let silent = time(silent.num_milliseconds() as f64);
-                Verdict::ok(format!(
-                    "The last call of GetRecords was {silent} ago. No steady reader has records unread."
-                ))
-            }
-            None => Verdict::ok("CloudWatch shows no reader of the last 3 hours."),
-        });
-    };
+    let late_ms = LATE * kept_ms;
+    // A reader that stopped is a finding without the other readers.
+    let slowest = if stopped.is_some() { seen_ms(readings) } else { slowest_ms(readings, late_ms)? };
+    let Some(age) = slowest else { return Ok(none_is_late(polled)) };
     let sentence = match stopped {
         Some(Polled { silent, .. }) => format!(
             "No reader has called GetRecords for {}, so a reader is {} behind. The stream keeps records for {}.",
@@ -66,7 +59,7 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
         ),
         None => format!("The slowest reader is {} behind; the stream keeps records for {}.", time(age), time(kept_ms)),
     };
-    let verdict = if age > LATE * kept_ms {
+    let verdict = if age > late_ms {
         let (fix, cost) = keep_longer(readings, prices);
         Verdict::fail(format!("{sentence} Unread records will be lost."), fix).fix_costs(cost)
     } else if stopped.is_some() {
@@ -77,6 +70,17 @@ pub(super) fn retention(readings: &Readings, prices: &Prices) -> Answer {
     let silent = stopped.map_or(0, |polled| polled.silent.num_seconds());
     let verdict = verdict.with("iterator_age_ms", age).with("retention_hours", readings.stream.retention_hours);
     Ok(verdict.with("silent_seconds", silent))
+}
+
+/// The finding of a stream without a reader that CloudWatch shows now.
+fn none_is_late(polled: Option<Polled>) -> Verdict {
+    match polled {
+        Some(Polled { silent, .. }) => {
+            let silent = time(silent.num_milliseconds() as f64);
+            Verdict::ok(format!("The last call of GetRecords was {silent} ago. No steady reader has records unread."))
+        }
+        None => Verdict::ok("CloudWatch shows no reader of the last 3 hours."),
+    }
 }
 
 /// What gains time for a late reader, and its cost in USD a month. At the longest retention, nothing gains time.
@@ -95,21 +99,36 @@ fn keep_longer(readings: &Readings, prices: &Prices) -> (Fix, Option<f64>) {
 }
 
 /// How far the slowest reader is behind now, in milliseconds: one that calls GetRecords, or a registered consumer.
-/// `None`: none of them is seen, or the one that is seen has nothing to read.
-pub(super) fn slowest_ms(readings: &Readings) -> Option<f64> {
+/// `None`: none of them is seen, or the one that is seen has nothing to read. An age above `late_ms` is known without
+/// the other readers.
+pub(super) fn slowest_ms(readings: &Readings, late_ms: f64) -> Result<Option<f64>, Unread> {
+    let seen = seen_ms(readings);
+    if !seen.is_some_and(|age| age > late_ms) {
+        all_readers_are_seen(readings)?;
+    }
+    Ok(seen)
+}
+
+/// Fails if a reader may be late that the doctor could not read. Without the hours, no reader is a steady one.
+fn all_readers_are_seen(readings: &Readings) -> Result<(), Unread> {
+    known(&readings.minutes)?;
+    known(&readings.hours)?;
+    known(&readings.consumers).map(|_| ())
+}
+
+/// The slowest of the readers that were read.
+fn seen_ms(readings: &Readings) -> Option<f64> {
     let consumers = readings.consumers.iter().flatten().filter_map(|consumer| consumer.behind_ms);
     let polled = readings.minutes.as_ref().ok().and_then(|minutes| Polled::of(readings, minutes));
     polled.and_then(Polled::behind_ms).into_iter().chain(consumers).reduce(f64::max)
 }
 
-/// Whether a reader called GetRecords in the hours or minutes that were read.
-pub(super) fn is_polled(readings: &Readings) -> bool {
-    let series = [&readings.hours, &readings.minutes];
-    // Hours that could not be read may have a reader.
-    series.into_iter().any(|read| {
-        let calls = |series: &Series| series.points.values().any(is_call);
-        read.as_ref().map_or(true, calls)
-    })
+/// Whether a steady reader called GetRecords in the last 14 days. A person who looked at records is none.
+pub(super) fn is_polled(readings: &Readings) -> Result<bool, Unread> {
+    let calls = known(&readings.hours)?.points.iter().filter(|(_, point)| is_call(point));
+    let calls: Vec<DateTime<Utc>> = calls.map(|(hour, _)| *hour).collect();
+    let is_day = |hours: &[DateTime<Utc>]| hours[hours.len() - 1] - hours[0] < TimeDelta::hours(24);
+    Ok(calls.windows(STEADY_HOURS).any(is_day))
 }
 
 fn is_call(point: &Point) -> bool {
@@ -206,8 +225,8 @@ pub(super) fn fan_out_limits(readings: &Readings, _: &Prices) -> Answer {
         Verdict::warn(format!("{sentence} The next reader may find no place."), fix)
     } else if let Some(worst) = worst {
         let sentence = format!(
-            "AWS refused {} subscriptions of {} in 7 days: one subscription a shard, and one call a second.",
-            count(worst.refused),
+            "AWS refused {} of {} in 7 days: one subscription a shard, and one call a second.",
+            many(worst.refused.round() as u64, "subscription"),
             worst.name
         );
         let fix = "let one application use the consumer, and wait between calls of SubscribeToShard; each further \

@@ -88,15 +88,15 @@ pub(super) fn judge(
     Ok(if saves > 0.0 { verdict.costs(saves) } else { verdict })
 }
 
-/// The functions after the first one that have a problem, too.
+/// The functions after the first one that have a problem, too. It may be another one than that of the first.
 fn also(functions: &[&str]) -> String {
     match &functions[1..] {
         [] => String::new(),
-        [one] => format!(" {one} has this problem, too."),
-        others if others.len() < NAMED => format!(" {} have this problem, too.", others.join(" and ")),
+        [one] => format!(" {one} needs a fix, too."),
+        others if others.len() < NAMED => format!(" {} need a fix, too.", others.join(" and ")),
         others => {
             let (named, more) = (others[..NAMED - 1].join(", "), others.len() + 1 - NAMED);
-            format!(" {named} and {more} more have this problem, too.")
+            format!(" {named} and {more} more need a fix, too.")
         }
     }
 }
@@ -219,17 +219,17 @@ pub(super) fn bisect(readings: &Readings, _: &Prices) -> Answer {
 
 /// A registered consumer's function that works on several batches of a shard, where records are aggregated: Lambda
 /// takes aggregates apart only for registered consumers, and the batches of a shard are by the keys of the aggregates.
-fn splits_aggregates(readings: &Readings, lambda: &LambdaReader) -> Option<Problem> {
-    let sample = readings.sample.as_ref()?.as_ref().ok()?;
-    let consumer = lambda.consumer.as_ref()?;
-    (lambda.factor > 1 && sample.aggregated > 0).then(|| {
+fn splits_aggregates(readings: &Readings, lambda: &LambdaReader) -> Result<Option<Problem>, Unread> {
+    let consumer = lambda.consumer.as_ref().filter(|_| lambda.factor > 1);
+    let (Some(sample), Some(consumer)) = (&readings.sample, consumer) else { return Ok(None) };
+    Ok((known(sample)?.aggregated > 0).then(|| {
         let sentence = format!(
             "{} reads aggregated records by the consumer {consumer} with the factor {}. The order of the records of a \
              key is lost.",
             lambda.function, lambda.factor
         );
         Problem::fail(sentence, update(lambda, "--parallelization-factor 1"))
-    })
+    }))
 }
 
 /// What helps a function that falls behind, and why nothing simpler does.
@@ -257,23 +257,26 @@ fn catch_up(readings: &Readings, lambda: &LambdaReader, throttles: f64) -> (Stri
 }
 
 pub(super) fn parallel(readings: &Readings, _: &Prices) -> Answer {
-    judge(readings, "No Lambda function falls behind.", |lambda| {
-        if let Some(problem) = splits_aggregates(readings, lambda) {
-            return Ok(Some(problem));
-        }
-        let metrics = known(&lambda.metrics)?;
-        let (Some(first), Some(last)) = (metrics.ages_ms.first(), metrics.ages_ms.last()) else { return Ok(None) };
-        let grows = metrics.ages_ms.len() > 1 && *last > NO_DELAY_MS && *last > GREW * first;
-        Ok(grows.then(|| {
-            let (why, fix) = catch_up(readings, lambda, metrics.throttles_of_ages);
-            let sentence = format!(
-                "{} falls behind: {} in the last hour, {} before. It works on {} of a shard at a time.{why}",
-                lambda.function,
-                time(*last),
-                time(*first),
-                many(lambda.factor as usize, "batch").replace("batchs", "batches"),
-            );
-            Problem::warn(sentence, fix)
-        }))
+    judge(readings, "No Lambda function falls behind.", |lambda| match splits_aggregates(readings, lambda) {
+        Ok(Some(problem)) => Ok(Some(problem)),
+        none => falls_behind(readings, lambda)?.map_or(none, |problem| Ok(Some(problem))),
     })
+}
+
+/// A function whose iterator age grows from hour to hour.
+fn falls_behind(readings: &Readings, lambda: &LambdaReader) -> Result<Option<Problem>, Unread> {
+    let metrics = known(&lambda.metrics)?;
+    let (Some(first), Some(last)) = (metrics.ages_ms.first(), metrics.ages_ms.last()) else { return Ok(None) };
+    let grows = metrics.ages_ms.len() > 1 && *last > NO_DELAY_MS && *last > GREW * first;
+    Ok(grows.then(|| {
+        let (why, fix) = catch_up(readings, lambda, metrics.throttles_of_ages);
+        let sentence = format!(
+            "{} falls behind: {} in the last hour, {} before. It works on {} of a shard at a time.{why}",
+            lambda.function,
+            time(*last),
+            time(*first),
+            many(lambda.factor as usize, "batch").replace("batchs", "batches"),
+        );
+        Problem::warn(sentence, fix)
+    }))
 }

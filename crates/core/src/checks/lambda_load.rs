@@ -6,7 +6,7 @@ use super::lambda::{Problem, judge, logs, unqualified, update};
 use super::load::known;
 use super::readings::{LambdaReader, Readings};
 use crate::cost::{Prices, monthly};
-use crate::words::{many, percent, short, usd};
+use crate::words::{many, mean_of, percent, usd};
 
 /// The share of failed invocations that is worth a look. AWS gives no number.
 const MANY_ERRORS: f64 = 0.01;
@@ -89,7 +89,7 @@ pub(super) fn concurrency(readings: &Readings, _: &Prices) -> Answer {
                 (needed, of_stream, *known(&readings.unreserved_concurrency)?, "the account's unreserved concurrency")
             }
         };
-        let needs = format!("{} needs {own} executions at the same time (shards × factor)", lambda.function);
+        let needs = format!("{} needs {} at the same time (shards × factor)", lambda.function, many(own, "execution"));
         let sentence = match needed > own {
             true => format!(
                 "{needs}. All functions without a reservation that the doctor knows need {needed}, and {whose} is \
@@ -177,10 +177,10 @@ pub(super) fn window(readings: &Readings, _: &Prices) -> Answer {
         let saves = monthly(saved * 3_600.0 / 1e6 * INVOCATIONS_MILLION);
         Ok((mean < SMALL_BATCH && saves >= WORTH_IT).then(|| {
             let sentence = format!(
-                "{} gets {} records an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
+                "{} gets {} an invocation. A window of {WINDOW_SECONDS:.0} s saves {} of invocations a \
                  month, and the time of the function.",
                 lambda.function,
-                short(mean),
+                mean_of(mean, "record"),
                 usd(saves)
             );
             let fix = update(lambda, &format!("--maximum-batching-window-in-seconds {WINDOW_SECONDS:.0}"));

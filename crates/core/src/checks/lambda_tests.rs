@@ -42,9 +42,9 @@ fn a_finding_names_three_functions_with_a_command_for_each() {
     let without = |n: usize| LambdaReader { destination: None, ..reader(&format!("f-{n}")) };
     let sentences = [
         (1, "lost."),
-        (2, "lost. f-2 has this problem, too."),
-        (3, "lost. f-2 and f-3 have this problem, too."),
-        (5, "lost. f-2, f-3 and 2 more have this problem, too."),
+        (2, "lost. f-2 needs a fix, too."),
+        (3, "lost. f-2 and f-3 need a fix, too."),
+        (5, "lost. f-2, f-3 and 2 more need a fix, too."),
     ];
     for (count, end) in sentences {
         let finding = find("lambda-destination", (1..=count).map(without).collect());
@@ -55,6 +55,16 @@ fn a_finding_names_three_functions_with_a_command_for_each() {
         assert_eq!(commands.count(), count.min(3), "{fix:#?}");
         assert_eq!(fix.contains(&"# the same for f-4, f-5"), count == 5, "{fix:#?}");
     }
+}
+
+/// The second function did not fail a batch.
+#[test]
+fn functions_with_different_problems_do_not_share_the_sentence_of_the_first() {
+    let failed = LambdaReader { last_result: Some("PROBLEM: Function call failed".into()), ..reader("f0") };
+    let disabled = |name: &str| LambdaReader { state: "Disabled".into(), ..reader(name) };
+    let finding = find("lambda-state", vec![failed, disabled("f1"), disabled("f5")]);
+    let says = "The last batch of f0 failed: PROBLEM: Function call failed. f1 and f5 need a fix, too.";
+    assert_eq!(finding.sentence, says);
 }
 
 #[test]
@@ -156,7 +166,7 @@ fn functions_without_a_reservation_share_the_free_executions() {
     let two = concurrency(vec![of("f", 450, None), of("g", 100, None)]);
     let says = "f needs 450 executions at the same time (shards × factor). All functions without a reservation that \
                 the doctor knows need 550, and the account's unreserved concurrency is 1000. After the next doubling, \
-                shards wait. g has this problem, too.";
+                shards wait. g needs a fix, too.";
     assert_eq!((two.status, two.sentence.as_str()), (Status::Warn, says));
     assert_eq!(concurrency(vec![of("f", 600, None), of("g", 500, None)]).status, Status::Fail);
     assert_eq!(concurrency(vec![of("f", 450, None), of("g", 100, Some(200))]).status, Status::Ok, "g has its own");
@@ -302,4 +312,59 @@ fn a_filter_of_a_mapping_that_is_being_deleted_breaks_no_aggregates() {
         check(&readings, &Prices::default(), |check| check.code == "aggregation").remove(0).status
     };
     assert_eq!((status("Enabled"), status("Deleting")), (Status::Fail, Status::Ok));
+}
+
+/// Without a record it is not known whether the filter breaks any.
+#[test]
+fn a_filter_makes_aggregation_unknown_until_records_are_read() {
+    let of = |filters| find("aggregation", vec![LambdaReader { filters, ..reader("f") }]);
+    assert_eq!(of(false).status, Status::Ok);
+    let filters = of(true);
+    let says = "f filters records of the shared throughput, which breaks aggregated records. No record was read, so \
+                whether there are any is not known.";
+    assert_eq!((filters.status, filters.sentence.as_str()), (Status::Unknown, says));
+    assert_eq!(fix(&filters), ["read some records: give --sample"]);
+}
+
+#[test]
+fn one_thing_has_the_form_of_one() {
+    let sample = Some(Ok(super::Sample { records: 1, aggregated: 1, user_records: 3 }));
+    let readings = super::Readings { lambdas: Ok(vec![]), sample, ..unread() };
+    let finding = check(&readings, &Prices::default(), |check| check.code == "aggregation").remove(0);
+    assert!(finding.sentence.starts_with("The record that was read is aggregated."), "{}", finding.sentence);
+    let one = LambdaReader { reserved_concurrency: Ok(Some(0)), ..reader("f") };
+    let sentence = find("lambda-concurrency", vec![one]).sentence;
+    assert!(sentence.starts_with("f needs 1 execution at the same time"), "{sentence}");
+    let point = super::Point {
+        incoming_records: 1.0,
+        batched_records: 1.0,
+        batches: 1.0,
+        failed_records: 1.0,
+        write_throttled: 1.0,
+        ..super::Point::default()
+    };
+    let series = super::Series {
+        period_seconds: 3_600.0,
+        window_seconds: 14.0 * 86_400.0,
+        points: [(chrono::DateTime::UNIX_EPOCH, point)].into(),
+    };
+    let consumer = super::Consumer {
+        name: "c".into(),
+        created_at: chrono::DateTime::UNIX_EPOCH,
+        events: 1.0,
+        refused: 1.0,
+        behind_ms: None,
+    };
+    let (hours, minutes, consumers) = (Ok(series.clone()), Ok(series), Ok(vec![consumer]));
+    let readings = super::Readings { hours, minutes, consumers, ..unread() };
+    for (code, says) in [
+        ("put-record", "PutRecord wrote 0 % of 1 record."),
+        ("batch", "A PutRecords call has 1 record on average."),
+        ("bursts", "AWS refused 1 record in 1 minute while "),
+        ("failed-records", "1 of 1 record failed inside AWS in 14 days."),
+        ("fan-out-limits", "AWS refused 1 subscription of c in 7 days"),
+    ] {
+        let finding = check(&readings, &Prices::default(), |check| check.code == code).remove(0);
+        assert!(finding.sentence.starts_with(says), "{}", finding.sentence);
+    }
 }

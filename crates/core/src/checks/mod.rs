@@ -37,6 +37,8 @@ mod readings;
 mod rights;
 mod security;
 mod table;
+#[cfg(test)]
+mod unread_tests;
 
 pub use advice::{Advice, advise};
 pub use consumers::NEWEST_OF_READERS;

@@ -73,12 +73,12 @@ pub(super) fn says_a_month(readings: &Readings) -> bool {
 
 /// The shards for the highest load that was seen, with room for more. Never less than the stream's own minimum.
 fn enough_shards(readings: &Readings) -> Result<u32, Unread> {
-    Ok(planned_shards(readings.peak_shards()?).max(least_shards(readings)))
+    Ok(planned_shards(readings.peak_shards()?).max(least_shards(readings)?))
 }
 
-/// The stream's own minimum of shards, by its tag. Without the tags, no minimum is known.
-fn least_shards(readings: &Readings) -> u32 {
-    readings.tags.as_ref().map_or(1, min_shards)
+/// The stream's own minimum of shards, by its tag.
+fn least_shards(readings: &Readings) -> Result<u32, Unread> {
+    known(&readings.tags).map(min_shards)
 }
 
 /// A cost of a fix in a note. Empty: there is none.
@@ -128,9 +128,12 @@ pub(super) fn mode(readings: &Readings, prices: &Prices) -> Answer {
         false => many(shards as usize, "shard"),
     };
     let bills = format!("A month costs {} on demand and {} provisioned with {with}.", usd(on_demand), usd(provisioned));
-    let verdict = if saved < WORTH_A_SWITCH * now || saved < monthly(prices.shard_hour) || is_bound {
+    let is_dear = saved >= WORTH_A_SWITCH * now && saved >= monthly(prices.shard_hour) && !is_bound;
+    // A late reader needs all shards, so the stream stays on demand.
+    let behind = if is_dear && is_on_demand { late(readings)? } else { None };
+    let verdict = if !is_dear {
         Verdict::ok(bills)
-    } else if let Some(behind) = late(readings).filter(|_| is_on_demand) {
+    } else if let Some(behind) = behind {
         Verdict::ok(format!("{bills} {behind}"))
     } else if is_on_demand {
         let fix = Fix::run(format!(
@@ -158,9 +161,9 @@ pub fn may_need_fewer_shards(readings: &Readings) -> bool {
 }
 
 /// That a reader is late, so the stream keeps its shards: a late reader needs their throughput to catch up.
-fn late(readings: &Readings) -> Option<String> {
-    let age = slowest_ms(readings).filter(|age| *age > LATE_MS)?;
-    Some(format!("A reader is {} behind, and needs all shards to catch up.", time(age)))
+fn late(readings: &Readings) -> Result<Option<String>, Unread> {
+    let age = slowest_ms(readings, LATE_MS)?.filter(|age| *age > LATE_MS);
+    Ok(age.map(|age| format!("A reader is {} behind, and needs all shards to catch up.", time(age))))
 }
 
 pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
@@ -174,7 +177,7 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     let hours = known(&readings.hours)?;
     let (used, refused) = (readings.peak_shards()?, hours.total(|p| p.write_throttled + p.read_throttled));
     let share = used / f64::from(stream.open_shards.max(1));
-    let (target, least) = (enough_shards(readings)?, least_shards(readings));
+    let (target, least) = (enough_shards(readings)?, least_shards(readings)?);
     let period = if readings.all_minutes.is_some() { "minute" } else { "hour" };
     let sentence = format!(
         "The busiest {period} of 14 days fills {} of {}.",
@@ -183,7 +186,8 @@ pub(super) fn oversized(readings: &Readings, prices: &Prices) -> Answer {
     );
     // A stream that refuses records while it is far from full has a hot shard, and fewer shards make it hotter.
     let is_idle = share < IDLE && target < stream.open_shards && refused == 0.0;
-    let verdict = if let Some(behind) = late(readings).filter(|_| is_idle) {
+    let behind = if is_idle { late(readings)? } else { None };
+    let verdict = if let Some(behind) = behind {
         Verdict::ok(format!("{sentence} {behind}"))
     } else if is_idle {
         let mode = BillingMode::Provisioned;

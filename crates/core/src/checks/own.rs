@@ -5,10 +5,10 @@ use super::finding::{Answer, NAMED, Verdict};
 use super::fix::Fix;
 use super::load::known;
 use super::pollers;
-use super::readings::{Alarm, Readings};
+use super::readings::{Alarm, Readings, Unread};
 use crate::cost::Prices;
 use crate::memory::{Memory, TAG};
-use crate::policy::{DOCTOR_SKIP_TAG, Policy};
+use crate::policy::{DOCTOR_SKIP_TAG, Policy, nearest};
 use crate::text::quoted;
 use std::collections::BTreeMap;
 
@@ -32,47 +32,61 @@ pub(super) fn alarms(readings: &Readings, _: &Prices) -> Answer {
     let of_stream = [("StreamName", name.as_str())];
     let refused = Fix::run(alarm(name, "refused-writes", OF_WRITERS[0], &of_stream, "Sum", 0));
     let consumers = only_consumers(readings);
-    // An alarm on GetRecords does not see a registered consumer.
-    let of_readers = if consumers.is_empty() { &OF_READERS[..] } else { &OF_READERS[1..] };
-    let wanted = [
-        ("late readers", of_readers, late_readers(readings, &consumers)),
-        ("refused writes", &OF_WRITERS[..], refused),
-    ];
+    let of_readers = consumers.as_ref().map(|consumers| {
+        // An alarm on GetRecords does not see a registered consumer.
+        let metrics = if consumers.is_empty() { &OF_READERS[..] } else { &OF_READERS[1..] };
+        ("late readers", metrics, late_readers(readings, consumers))
+    });
+    let wanted = of_readers.into_iter().chain([("refused writes", &OF_WRITERS[..], refused)]);
     let count = alarms.iter().filter(|alarm| alarm.stream.as_ref().is_none_or(|of| of == name)).count();
     let (mut missing, mut silent, mut fix) = (vec![], vec![], None::<Fix>);
-    for (what, metrics, create) in wanted.into_iter().filter(|(_, metrics, _)| !watched(metrics)) {
+    for (what, metrics, create) in wanted.filter(|(_, metrics, _)| !watched(metrics)) {
         missing.push(what);
-        let quiet = || alarms.iter().filter(|alarm| alarm.watches(name, metrics));
-        let mend = match quiet().find(|alarm| alarm.has_action) {
+        let watching = || alarms.iter().filter(|alarm| alarm.watches(name, metrics));
+        let mend = match watching().find(|alarm| alarm.has_action) {
             // It has an action, so a person has switched it off.
             Some(off) => Fix::run(format!("aws cloudwatch enable-alarm-actions --alarm-names {}", quoted(&off.name))),
             None => create,
         };
         fix = Some(if let Some(fix) = fix { fix.and(mend) } else { mend });
-        silent.extend(quiet().map(|quiet| quiet.name.as_str()));
+        silent.extend(watching().map(|alarm| alarm.name.as_str()));
     }
     silent.dedup();
     let verdict = match fix {
-        None => Verdict::ok("Alarms watch for late readers and refused writes."),
+        None => {
+            consumers?;
+            Verdict::ok("Alarms watch for late readers and refused writes.")
+        }
         Some(fix) => {
-            let mut sentence = format!("No alarm tells a person of {}.", missing.join(" or "));
-            match silent.as_slice() {
-                [] => {}
-                [one] => sentence += &format!(" The alarm {one} has no action that is enabled."),
-                [first @ .., last] => {
-                    sentence += &format!(" The alarms {} and {last} have no action that is enabled.", first.join(", "));
-                }
+            // Alarms of a stack that is deployed would count.
+            if alarms.iter().any(|alarm| alarm.stream.is_none() && silent.contains(&alarm.name.as_str())) {
+                known(&readings.is_deployed)?;
             }
-            Verdict::warn(sentence, fix)
+            Verdict::warn(format!("No alarm tells a person of {}.{}", missing.join(" or "), quiet(&silent)), fix)
         }
     };
     Ok(verdict.with("missing", missing).with("without_action", silent).with("alarms", count))
 }
 
-/// The registered consumers of a stream that no other reader reads. Empty: another one may read it, or there are none.
-fn only_consumers(readings: &Readings) -> Vec<&str> {
-    let names = readings.consumers.iter().flatten().map(|consumer| consumer.name.as_str());
-    if is_polled(readings) || !pollers::functions(readings).is_empty() { vec![] } else { names.collect() }
+/// The alarms that have no action that is enabled, in words.
+fn quiet(alarms: &[&str]) -> String {
+    match alarms {
+        [] => String::new(),
+        [one] => format!(" The alarm {one} has no action that is enabled."),
+        [first @ .., last] => {
+            format!(" The alarms {} and {last} have no action that is enabled.", first.join(", "))
+        }
+    }
+}
+
+/// The registered consumers of a stream that no other steady reader reads. Empty: another one reads it, or there are
+/// none.
+fn only_consumers(readings: &Readings) -> Result<Vec<&str>, Unread> {
+    let consumers = known(&readings.consumers)?;
+    if consumers.is_empty() || is_polled(readings)? || !pollers::functions(readings)?.is_empty() {
+        return Ok(vec![]);
+    }
+    Ok(consumers.iter().map(|consumer| consumer.name.as_str()).collect())
 }
 
 /// The commands that create alarms on late readers: on each of the first consumers, or on all that call GetRecords.
@@ -139,7 +153,9 @@ pub(super) fn unthrottle(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::fail(sentence, fix).with("tag", tag));
     }
     if let Some(unknown) = unknown_skips(tags).next() {
-        let sentence = format!("The tag {DOCTOR_SKIP_TAG} names `{unknown}`, which is no check.");
+        let nearest = nearest(unknown, super::CHECKS.iter().map(|check| check.code));
+        let hint = nearest.map(|code| format!(" The nearest code is {code}.")).unwrap_or_default();
+        let sentence = format!("The tag {DOCTOR_SKIP_TAG} names `{unknown}`, which is no check.{hint}");
         let fix = "correct the tag; docs/doctor.md lists the codes";
         return Ok(Verdict::warn(sentence, fix).with("unknown_code", unknown));
     }
@@ -159,7 +175,9 @@ fn of_stack(readings: &Readings) -> Answer {
     let watches = |metric: &&str| alarms.iter().any(|alarm| alarm.stream.is_none() && alarm.metric == **metric);
     let missing: Vec<&str> = FLEET_ALARMS.into_iter().filter(|metric| !watches(metric)).collect();
     if !missing.is_empty() {
-        let sentence = format!("unthrottle is deployed, and its fleet alarms on {} are missing.", missing.join(", "));
+        let (alarms, verb) = if missing.len() == 1 { ("alarm", "is") } else { ("alarms", "are") };
+        let metrics = missing.join(", ");
+        let sentence = format!("unthrottle is deployed, and its fleet {alarms} on {metrics} {verb} missing.");
         let fix = Fix::run(deploy(readings)).and_note("until then, only the sweep and CloudTrail's events wake it");
         return Ok(Verdict::warn(sentence, fix).with("missing_alarms", missing));
     }

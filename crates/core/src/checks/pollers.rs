@@ -5,7 +5,7 @@ use super::fix::Fix;
 use super::lambda::{unqualified, update};
 use super::load::known;
 use super::money::{added_cost, in_note};
-use super::readings::{LambdaReader, Readings, Series};
+use super::readings::{LambdaReader, Readings, Series, Unread};
 use crate::cost::{Prices, Shape};
 use crate::observation::SHARD_READ_BYTES_PER_SECOND;
 use crate::words::{count, time};
@@ -34,10 +34,12 @@ pub(super) fn pollers(readings: &Readings, prices: &Prices) -> Answer {
     let (calls, polled) =
         polled.fold((0.0, 0.0), |(calls, n), p| (calls + p.get_records_calls + p.read_throttled, n + 1.0));
     let refused = minutes.total(|p| p.read_throttled);
-    let functions = functions(readings);
-    if polled == 0.0 && functions.is_empty() {
+    let read = functions(readings);
+    if polled == 0.0 && read.as_ref().is_ok_and(Vec::is_empty) {
         return Ok(Verdict::ok("No reader called GetRecords in the last 3 hours."));
     }
+    // Calls and bytes may be a finding without the functions.
+    let functions = read.as_deref().unwrap_or_default();
     let rate = if polled > 0.0 { calls / polled / minutes.period_seconds / shards } else { 0.0 };
     let (by_bytes, by_functions) = (readers(minutes), functions.len() as f64);
     let (readers, share) = (by_bytes.max(by_functions), read_share(minutes, shards));
@@ -73,16 +75,17 @@ pub(super) fn pollers(readings: &Readings, prices: &Prices) -> Answer {
         };
         warn(format!("{seen} A full shard has throughput for two."))
     } else {
+        read.as_ref().map_err(Clone::clone)?;
         Verdict::ok(sentence)
     };
     let verdict = verdict.with("calls_per_second_and_shard", rate).with("refused_calls", refused);
     Ok(verdict.with("shared_readers", readers).with("read_share", share))
 }
 
-/// The functions that share the shards. A read that failed is no reader, and neither is a disabled mapping.
-pub(super) fn functions(readings: &Readings) -> Vec<&LambdaReader> {
-    let mappings = readings.lambdas.iter().flatten();
-    mappings.filter(|lambda| lambda.reads() && lambda.consumer.is_none()).collect()
+/// The functions that share the shards. A disabled mapping is none.
+pub(super) fn functions(readings: &Readings) -> Result<Vec<&LambdaReader>, Unread> {
+    let mappings = known(&readings.lambdas)?.iter();
+    Ok(mappings.filter(|lambda| lambda.reads() && lambda.consumer.is_none()).collect())
 }
 
 /// What moves a function to a registered consumer. AWS changes no mapping's source, so a new mapping takes its place.

@@ -7,7 +7,7 @@ use super::money::{billing, says_a_month, shape};
 use super::readings::{Readings, Series};
 use crate::cost::{BillingMode, Load, Prices, monthly};
 use crate::observation::{SHARD_BYTES_PER_SECOND, SHARD_RECORDS_PER_SECOND};
-use crate::words::{count, many, percent, short, size, time, usd};
+use crate::words::{count, many, mean_of, percent, size, time, usd};
 
 /// The share of records from which PutRecord is worth a change. AWS rounds each record of PutRecord up to a full KiB
 /// of the shard's rate. Below a tenth, a change saves less than a tenth. AWS gives no number.
@@ -41,7 +41,7 @@ pub(super) fn put_record(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::ok("No record was written."));
     }
     let share = (single / all).min(1.0);
-    let sentence = format!("PutRecord wrote {} of {} records.", percent(share), count(all));
+    let sentence = format!("PutRecord wrote {} of {}.", percent(share), many(all.round() as u64, "record"));
     let peak = hours.peak_per_second(|p| p.put_record_count);
     let verdict = if share > BY_PUT_RECORD && peak >= WORTH_BATCHING {
         let why = "AWS counts each of them as at least 1 KiB, and each takes a call.";
@@ -64,7 +64,7 @@ pub(super) fn batch(readings: &Readings, _: &Prices) -> Answer {
         return Ok(Verdict::ok("No producer called PutRecords."));
     }
     let (mean, peak) = (records / calls, hours.peak_per_second(|p| p.batched_records));
-    let sentence = format!("A PutRecords call has {} records on average.", short(mean));
+    let sentence = format!("A PutRecords call has {} on average.", mean_of(mean, "record"));
     let verdict = if mean < SMALL_BATCH && peak >= WORTH_BATCHING {
         let why = format!("The {} has {} records a second, so one second fills a batch.", busiest(hours), count(peak));
         Verdict::warn(
@@ -173,9 +173,8 @@ pub(super) fn bursts(readings: &Readings, _: &Prices) -> Answer {
     let lasts = stream.open_shards > 1 && refused.longest_run >= LASTING_MINUTES;
     let verdict = if refused.periods > 0 && !lasts {
         let sentence = format!(
-            "AWS refused {} records in {} while the stream was at most {} full. The records come in bursts within a \
-             minute.",
-            count(refused.records),
+            "AWS refused {} in {} while the stream was at most {} full. The records come in bursts within a minute.",
+            many(refused.records.round() as u64, "record"),
             many(refused.periods, "minute"),
             percent(refused.highest_use)
         );
@@ -197,10 +196,9 @@ pub(super) fn failed_records(readings: &Readings, _: &Prices) -> Answer {
     let verdict = if failed > 0.0 {
         let days = time(hours.window_seconds * 1_000.0);
         let sentence = format!(
-            "{} of {} records failed inside AWS in {days}. PutRecords answers 200 then, and only FailedRecordCount \
-             shows it.",
+            "{} of {} failed inside AWS in {days}. PutRecords answers 200 then, and only FailedRecordCount shows it.",
             count(failed),
-            count(all)
+            many(all.round() as u64, "record")
         );
         Verdict::warn(sentence, "check that each producer sends the records with an ErrorCode again (the KPL does)")
     } else {

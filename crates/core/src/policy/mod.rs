@@ -9,8 +9,8 @@ pub use tags::{
     DOCTOR_SKIP_TAG, FORESIGHT_TAG, InvalidTag, MAX_SHARDS_TAG, MIN_SHARDS_TAG, MODE_TAG, SMOKE_ALLOWED, StreamPolicy,
     min_shards,
 };
-pub(crate) use unknown::unknown_tags;
 pub use unknown::{UnknownName, unknown_settings};
+pub(crate) use unknown::{nearest, unknown_tags};
 
 use crate::cost::Prices;
 

@@ -58,12 +58,22 @@ pub(crate) fn unknown_tags(tags: &BTreeMap<String, String>) -> Vec<UnknownName> 
 fn unknown(names: impl IntoIterator<Item = String>, known: &BTreeSet<String>, begin: &str) -> Vec<UnknownName> {
     let begins = |name: &str| name.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
     let look_alike = |name: String| {
-        let distance = |known: &String| distance(&name.to_ascii_lowercase(), &known.to_ascii_lowercase());
-        let (nearest, distance) = known.iter().map(|known| (known, distance(known))).min_by_key(|(_, d)| *d)?;
-        let nearest = (distance <= NEAR).then(|| nearest.clone());
+        let (nearest, distance) = closest(&name, known.iter().map(String::as_str))?;
+        let nearest = (distance <= NEAR).then(|| nearest.to_owned());
         (begins(&name) || distance <= TYPING_ERROR).then_some(UnknownName { name, nearest })
     };
     names.into_iter().filter(|name| !known.contains(name)).filter_map(look_alike).collect()
+}
+
+/// The known name that is nearest to this one. `None`: no name is near.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    closest(name, known).filter(|(_, distance)| *distance <= NEAR).map(|(nearest, _)| nearest)
+}
+
+/// The known name with the fewest other letters, and how many these are. The case of letters does not count.
+fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<(&'a str, usize)> {
+    let distance = |known: &str| distance(&name.to_ascii_lowercase(), &known.to_ascii_lowercase());
+    known.map(|known| (known, distance(known))).min_by_key(|(_, distance)| *distance)
 }
 
 /// The fewest letters to insert, remove or replace that make `a` of `b` (Levenshtein's distance).

@@ -10,6 +10,7 @@ use account::{Aws, Failure};
 use common::{Fixture, newest, offered, seconds_ago};
 use unthrottle_core::decision::Outcome;
 use unthrottle_core::memory::{ChangeKind, Memory, Planned, TAG};
+use unthrottle_core::observation::MinuteTraffic;
 use unthrottle_core::policy::{FORESIGHT_TAG, Foresight, Mode};
 use unthrottle_core::run::{Container, RunError};
 
@@ -48,6 +49,17 @@ fn a_change_is_notified_where_there_is_a_topic() {
     let mut aws = with_topic();
     aws.run();
     assert_eq!(aws.calls.last().map(String::as_str), Some("notify scale_shards"));
+}
+
+/// Records of 200 bytes fill their shards five times as fast by number as by bytes.
+#[test]
+fn the_document_of_a_run_has_the_advice_on_its_observation() {
+    let calm = offered(500.0, 2);
+    let small = MinuteTraffic { incoming_bytes: 200.0 * calm.incoming_records, ..calm };
+    let advice = |minute| Aws::of(Fixture::new(2).asked().minutes(-90..=0, minute)).run().document.advice;
+    let codes: Vec<&str> = advice(small).iter().map(|advice| advice.code).collect();
+    assert_eq!(codes, ["small-records"]);
+    assert_eq!(advice(MinuteTraffic { incoming_bytes: 2_000.0 * calm.incoming_records, ..calm }), []);
 }
 
 #[test]

@@ -86,7 +86,33 @@ async fn commitment(clients: &Clients, any: &StreamArn) -> Read<Commitment> {
 async fn rules(clients: &Clients) -> Read<Vec<String>> {
     let call = clients.tagging.get_resources().tag_filters(TagFilter::builder().key(STACK_TAG).build());
     let call = call.resource_type_filters("events:rule").resource_type_filters("scheduler:schedule-group");
-    let answer = call.send().await.map_err(|e| unread("tag:GetResources", e))?;
-    let found = answer.resource_tag_mapping_list().iter();
-    Ok(found.filter_map(|mapping| mapping.resource_arn()).map(str::to_owned).collect())
+    // A page may be empty although others follow (API reference of GetResources).
+    let (mut pages, mut arns) = (call.into_paginator().send(), vec![]);
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| unread("tag:GetResources", e))?;
+        let found = page.resource_tag_mapping_list().iter();
+        arns.extend(found.filter_map(|mapping| mapping.resource_arn()).map(str::to_owned));
+    }
+    Ok(arns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::read::fake::Fake;
+
+    const RULE: &str = "arn:aws:events:us-east-1:123456789012:rule/watch";
+
+    #[tokio::test]
+    async fn a_rule_on_the_second_page_of_an_empty_first_one_is_found() {
+        let fake = Fake::start(|request| {
+            let list =
+                if request.contains("\"next\"") { format!(r#"[{{"ResourceARN":"{RULE}"}}]"#) } else { "[]".into() };
+            let token = if request.contains("\"next\"") { "" } else { "next" };
+            format!(r#"{{"PaginationToken":"{token}","ResourceTagMappingList":{list}}}"#)
+        });
+        let fake = fake.await;
+        assert_eq!(rules(&Clients::new(&crate::aws::local_config(&fake.url))).await, Ok(vec![RULE.to_owned()]));
+        assert_eq!(fake.requests().len(), 2);
+    }
 }

@@ -11,7 +11,7 @@ use unthrottle_core::observation::Stream;
 const DAYS: i64 = 7;
 
 /// The metrics of each consumer: its events, its refused subscriptions, and how far it is behind.
-const METRICS: [(&str, &str); 3] = [
+pub(super) const METRICS: [(&str, &str); 3] = [
     ("SubscribeToShardEvent.Success", "SampleCount"),
     ("SubscribeToShard.RateExceeded", "Sum"),
     ("SubscribeToShardEvent.MillisBehindLatest", "Maximum"),

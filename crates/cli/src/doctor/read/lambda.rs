@@ -1,25 +1,26 @@
 //! The Lambda functions that read streams: `ListEventSourceMappings` once for all streams, and for each function of a
-//! stream its timeout, its concurrency and 14 days of its metrics.
+//! stream its timeout and its concurrency. One `GetMetricData` has 14 days of the metrics of all these functions.
 
 use super::account::Account;
-use super::metrics::{Query, read};
+use super::metrics::{Query, read_each};
 use super::unread::unread;
 use crate::doctor::clients::Clients;
 use crate::doctor::pace::{Machine, Pace};
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use unthrottle_core::checks::{LambdaMetrics, LambdaReader, Read, Unread, unqualified};
 use unthrottle_core::observation::Stream;
 
 const NAMESPACE: &str = "AWS/Lambda";
+const LIST: &str = "lambda:ListEventSourceMappings";
 
 /// Hours in which an age must have grown: the last whole ones. A single slow hour is no trend.
 const AGE_HOURS: i64 = 4;
 
 /// The metrics of a function, in the order of their values in [`put`].
-const METRICS: [(&str, &str); 6] = [
+pub(super) const METRICS: [(&str, &str); 6] = [
     ("Invocations", "Sum"),
     ("Errors", "Sum"),
     ("Throttles", "Sum"),
@@ -46,7 +47,7 @@ pub(super) async fn mappings(clients: &Clients) -> Read<Mappings> {
     let mut pages = clients.lambda.list_event_source_mappings().into_paginator().send();
     let mut mappings = Mappings::default();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|e| unread("lambda:ListEventSourceMappings", e))?;
+        let page = page.map_err(|e| unread(LIST, e))?;
         for mapping in page.event_source_mappings() {
             let source = mapping.event_source_arn().unwrap_or_default();
             let stream = source.split_once("/consumer/").map_or(source, |(stream, _)| stream);
@@ -80,12 +81,46 @@ pub(super) async fn readers(
 ) -> Read<Vec<LambdaReader>> {
     let mappings = account.mappings.as_ref().map_err(Clone::clone)?;
     let of_stream = mappings.of_kinesis.get(&stream.arn).map(Vec::as_slice).unwrap_or_default();
-    let mut readers = join_all(of_stream.iter().map(|mapping| reader(clients, &account.functions, mapping, now))).await;
-    for reader in &mut readers {
-        reader.has_other_streams =
-            mappings.to_streams.get(unqualified(&reader.function)).is_some_and(|count| *count > 1);
+    let functions = Functions::read(clients, &account.functions, of_stream, now).await;
+    let has_others = |name: &str| mappings.to_streams.get(name).is_some_and(|mappings| *mappings > 1);
+    let readers = of_stream.iter().map(|mapping| reader(mapping, &functions, has_others));
+    Ok(readers.collect())
+}
+
+/// What belongs to the functions of some mappings, and not to the mappings. Each is read once.
+struct Functions {
+    /// By the ARN of the mapping, because an alias keeps the timeout of its version.
+    timeouts: BTreeMap<String, Read<u32>>,
+    /// By the name of the function.
+    reserved: BTreeMap<String, Read<Option<u32>>>,
+    /// By the name of the function.
+    metrics: BTreeMap<String, Read<LambdaMetrics>>,
+}
+
+impl Functions {
+    async fn read(
+        clients: &Clients,
+        pace: &Pace<Machine>,
+        mappings: &[EventSourceMappingConfiguration],
+        now: DateTime<Utc>,
+    ) -> Functions {
+        let arns: BTreeSet<&str> = mappings.iter().filter_map(|mapping| mapping.function_arn()).collect();
+        let names = mappings.iter().map(|mapping| unqualified(&function_of(mapping)).to_owned());
+        let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
+        let (timeouts, reserved, metrics) = tokio::join!(
+            join_all(arns.into_iter().map(|arn| async move { (arn.to_owned(), timeout(clients, pace, arn).await) })),
+            join_all(names.iter().map(|name| async move { (name.clone(), reserved(clients, pace, name).await) })),
+            metrics(clients, &names, now),
+        );
+        let (timeouts, reserved) = (timeouts.into_iter().collect(), reserved.into_iter().collect());
+        Functions { timeouts, reserved, metrics: names.iter().cloned().zip(metrics).collect() }
     }
-    Ok(readers)
+}
+
+/// The answer for this function. A mapping has a function, whatever AWS leaves out.
+fn of<T: Clone>(reads: &BTreeMap<String, Read<T>>, function: &str) -> Read<T> {
+    let unread = Unread { action: LIST, why: "AWS named no function".into(), is_denied: false };
+    reads.get(function).cloned().unwrap_or(Err(unread))
 }
 
 /// The function of a mapping, with its alias or version: arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME or
@@ -95,23 +130,19 @@ fn function_of(mapping: &EventSourceMappingConfiguration) -> String {
     arn.splitn(7, ':').nth(6).unwrap_or(arn).to_owned()
 }
 
-async fn reader(
-    clients: &Clients,
-    pace: &Pace<Machine>,
+/// The reader of a mapping. `has_others`: whether the function of this name has further mappings.
+fn reader(
     mapping: &EventSourceMappingConfiguration,
-    now: DateTime<Utc>,
+    functions: &Functions,
+    has_others: impl Fn(&str) -> bool,
 ) -> LambdaReader {
-    let arn = mapping.function_arn().unwrap_or_default();
     let function = function_of(mapping);
-    let name = unqualified(&function).to_owned();
-    let (timeout_seconds, reserved_concurrency, metrics) =
-        tokio::join!(timeout(clients, pace, arn), reserved(clients, pace, &name), metrics(clients, name.clone(), now));
+    let name = unqualified(&function);
     let number = |number: Option<i32>, default: u32| number.and_then(|n| n.try_into().ok()).unwrap_or(default);
     LambdaReader {
-        function,
         uuid: mapping.uuid().unwrap_or_default().to_owned(),
         consumer: mapping.event_source_arn().and_then(consumer_of),
-        has_other_streams: false,
+        has_other_streams: has_others(name),
         filters: mapping.filter_criteria().is_some_and(|criteria| !criteria.filters().is_empty()),
         state: mapping.state().unwrap_or_default().to_owned(),
         last_result: mapping.last_processing_result().map(str::to_owned),
@@ -122,9 +153,10 @@ async fn reader(
         reports_failures: mapping.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
         factor: number(mapping.parallelization_factor(), 1).max(1),
         window_seconds: number(mapping.maximum_batching_window_in_seconds(), 0),
-        timeout_seconds,
-        reserved_concurrency,
-        metrics,
+        timeout_seconds: of(&functions.timeouts, mapping.function_arn().unwrap_or_default()),
+        reserved_concurrency: of(&functions.reserved, name),
+        metrics: of(&functions.metrics, name),
+        function,
     }
 }
 
@@ -150,35 +182,124 @@ async fn reserved(clients: &Clients, pace: &Pace<Machine>, name: &str) -> Read<O
     Ok(answer.reserved_concurrent_executions().and_then(|n| n.try_into().ok()))
 }
 
-async fn metrics(clients: &Clients, name: String, now: DateTime<Utc>) -> Read<LambdaMetrics> {
-    let of_function = || vec![("FunctionName", name.clone())];
-    let query = |(metric, statistic)| Query { namespace: NAMESPACE, metric, statistic, dimensions: of_function() };
+/// 14 days of the metrics of these functions, in their order. A series that CloudWatch could not read leaves its
+/// function unread.
+async fn metrics(clients: &Clients, functions: &[String], now: DateTime<Utc>) -> Vec<Read<LambdaMetrics>> {
+    let of_function = |name: &String| {
+        let dimensions = vec![("FunctionName", name.clone())];
+        METRICS.map(|(metric, statistic)| Query {
+            namespace: NAMESPACE,
+            metric,
+            statistic,
+            dimensions: dimensions.clone(),
+        })
+    };
+    let queries: Vec<Query> = functions.iter().flat_map(of_function).collect();
     let hour = TimeDelta::hours(1);
     let this_hour = now.duration_trunc(hour).unwrap_or(now);
     let window = (this_hour - TimeDelta::days(14), this_hour + hour);
-    // The hour that has begun is not whole.
-    let is_of_ages = |time: &DateTime<Utc>| (this_hour - hour * AGE_HOURS as i32..this_hour).contains(time);
-    let (mut metrics, mut ages) = (LambdaMetrics::default(), BTreeMap::new());
-    read(&clients.cloudwatch, &METRICS.map(query), 3_600, window, |place, time, value| match place {
-        0 => metrics.invocations += value,
-        1 => metrics.errors += value,
-        2 => {
-            metrics.throttles += value;
-            metrics.throttles_of_ages += if is_of_ages(&time) { value } else { 0.0 };
-        }
-        3 => metrics.longest_p95_ms = metrics.longest_p95_ms.max(value),
-        4 => metrics.batches += value,
-        _ => {
-            if is_of_ages(&time) {
-                ages.insert(time, value);
+    let mut all = vec![Hours::default(); functions.len()];
+    let put = |place: usize, time, value| all[place / METRICS.len()].put(place % METRICS.len(), time, value, this_hour);
+    let failed = match read_each(&clients.cloudwatch, &queries, 3_600, window, put).await {
+        Ok(failed) => failed,
+        Err(unread) => return vec![Err(unread); functions.len()],
+    };
+    let mut read: Vec<Read<LambdaMetrics>> = all.into_iter().map(|hours| Ok(hours.metrics())).collect();
+    for (place, unread) in failed {
+        read[place / METRICS.len()] = Err(unread);
+    }
+    read
+}
+
+/// The metrics of a function, with its ages by the hour.
+#[derive(Clone, Default)]
+struct Hours {
+    metrics: LambdaMetrics,
+    ages: BTreeMap<DateTime<Utc>, f64>,
+}
+
+impl Hours {
+    /// Adds a value of the metric at this place of [`METRICS`]. `this_hour`: the hour that has begun, which is not
+    /// whole.
+    fn put(&mut self, place: usize, time: DateTime<Utc>, value: f64, this_hour: DateTime<Utc>) {
+        let (metrics, hour) = (&mut self.metrics, TimeDelta::hours(1));
+        let is_of_ages = (this_hour - hour * AGE_HOURS as i32..this_hour).contains(&time);
+        match place {
+            0 => metrics.invocations += value,
+            1 => metrics.errors += value,
+            2 => {
+                metrics.throttles += value;
+                metrics.throttles_of_ages += if is_of_ages { value } else { 0.0 };
             }
-            if time >= this_hour - hour {
-                let newest = metrics.newest_age_ms.map_or(value, |age| age.max(value));
-                metrics.newest_age_ms = Some(newest);
+            3 => metrics.longest_p95_ms = metrics.longest_p95_ms.max(value),
+            4 => metrics.batches += value,
+            _ => {
+                if is_of_ages {
+                    self.ages.insert(time, value);
+                }
+                if time >= this_hour - hour {
+                    metrics.newest_age_ms = Some(metrics.newest_age_ms.map_or(value, |age| age.max(value)));
+                }
             }
         }
-    })
-    .await?;
-    metrics.ages_ms = ages.into_values().collect();
-    Ok(metrics)
+    }
+
+    fn metrics(self) -> LambdaMetrics {
+        LambdaMetrics { ages_ms: self.ages.into_values().collect(), ..self.metrics }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::read::fake::Fake;
+    use unthrottle_lab::local::{LocalAccount, Options};
+
+    const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function";
+
+    /// Lambda with these functions.
+    async fn lambda() -> Fake {
+        Fake::start(|request| {
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            if path.ends_with("/concurrency") {
+                return r#"{"ReservedConcurrentExecutions":7}"#.into();
+            }
+            format!(r#"{{"Timeout":{}}}"#, if path.contains("live") { 60 } else { 30 })
+        })
+        .await
+    }
+
+    fn mapping(function: &str) -> EventSourceMappingConfiguration {
+        EventSourceMappingConfiguration::builder().function_arn(format!("{ARN}:{function}")).build()
+    }
+
+    /// A function may have a mapping for the shards and one for a consumer, and an alias has a timeout of its own.
+    #[tokio::test]
+    async fn each_function_is_read_once_and_the_metrics_of_all_take_one_call() {
+        let account = LocalAccount::start(Options::default()).await.expect("a free port");
+        let fake = lambda().await;
+        let mut clients = Clients::new(&crate::aws::local_config(account.url()));
+        clients.lambda = aws_sdk_lambda::Client::new(&crate::aws::local_config(&fake.url));
+        let now = account.now();
+        for (function, errors) in [("f", 3.0), ("g", 5.0)] {
+            let dimensions = [("FunctionName", function)];
+            account.put_metric(NAMESPACE, "Errors", &dimensions, now - TimeDelta::hours(2), errors);
+        }
+        let pace = Pace::new(Machine::new(), 1_000);
+        let mappings = ["f", "f", "f:live", "g"].map(mapping);
+        let functions = Functions::read(&clients, &pace, &mappings, now).await;
+        let readers: Vec<LambdaReader> = mappings.iter().map(|of| reader(of, &functions, |name| name == "f")).collect();
+        let errors = readers.iter().map(|reader| reader.metrics.as_ref().map(|metrics| metrics.errors));
+        assert_eq!(errors.collect::<Vec<_>>(), [Ok(3.0), Ok(3.0), Ok(3.0), Ok(5.0)]);
+        let timeouts: Vec<_> = readers.iter().map(|reader| reader.timeout_seconds.clone()).collect();
+        assert_eq!(timeouts, [Ok(30), Ok(30), Ok(60), Ok(30)]);
+        assert!(readers.iter().all(|reader| reader.reserved_concurrency == Ok(Some(7))), "{readers:#?}");
+        assert_eq!(
+            readers.iter().map(|reader| reader.has_other_streams).collect::<Vec<_>>(),
+            [true, true, true, false]
+        );
+        let of = |end: &str| fake.requests().iter().filter(|request| request.contains(end)).count();
+        assert_eq!((of("/configuration"), of("/concurrency")), (3, 2), "{:?}", fake.requests());
+        assert_eq!(account.calls().get("CloudWatch.GetMetricData"), Some(&1));
+    }
 }

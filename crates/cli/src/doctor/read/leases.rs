@@ -138,6 +138,45 @@ fn lease(item: &HashMap<String, AttributeValue>, stream: &str) -> Option<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::read::fake::Fake;
+    use unthrottle_core::observation::{CapacityMode, Status};
+
+    /// A stream whose name is all that counts.
+    fn orders() -> Stream {
+        Stream {
+            name: "orders".into(),
+            arn: "arn:aws:kinesis:us-east-1:123456789012:stream/orders".into(),
+            status: Status::Active,
+            mode: CapacityMode::Provisioned,
+            open_shards: 1,
+            retention_hours: 24,
+            consumers: 0,
+            shard_metrics: Default::default(),
+            warm_throughput: None,
+            spreads_records: false,
+            channels: None,
+            queues: None,
+            kms_key: None,
+            created_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_without_a_worker_is_scanned_once_and_the_page_says_how_often_another_one_is() {
+        let item = r#"{"Items":[{"leaseKey":{"S":"shardId-000000000000"}}],"Count":1}"#;
+        let fake = Fake::start(|_| item.into()).await;
+        let client = Client::new(&crate::aws::local_config(&fake.url));
+        find_table(&client, "app").await.expect("a lease table");
+        let leases = leases(&client, "app", &orders()).await.expect("read");
+        assert_eq!((leases.leases.len(), leases.watched_seconds, fake.requests().len()), (1, 0, 2));
+        let (first, seconds) = (BETWEEN.as_secs(), BETWEEN.as_secs() * u64::from(MOST_LOOKS));
+        let says = format!(
+            "`--kcl` reads one item of the lease table, and scans it once. If a worker has a lease, it scans the table \
+             up to {MOST_LOOKS} more times in {first} to {seconds} s"
+        );
+        let page = include_str!("../../../../../docs/doctor.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(page.contains(&says), "{says}");
+    }
 
     #[test]
     fn a_lease_has_the_hash_keys_of_its_shard_where_the_kcl_writes_them() {

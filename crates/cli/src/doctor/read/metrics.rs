@@ -21,7 +21,7 @@ type Value = fn(&Point) -> f64;
 type Metric = (&'static str, &'static str, Field);
 
 /// The metrics of a stream, and the fields for their values.
-const METRICS: [Metric; 12] = [
+pub(super) const METRICS: [Metric; 12] = [
     ("IncomingBytes", "Sum", |p, v| p.incoming_bytes = v),
     ("IncomingRecords", "Sum", |p, v| p.incoming_records = v),
     ("WriteProvisionedThroughputExceeded", "Sum", |p, v| p.write_throttled = v),
@@ -39,7 +39,7 @@ const METRICS: [Metric; 12] = [
 /// The metrics of [`METRICS`] that make the load. CloudWatch keeps minutes for 15 days, and gives 100,800 datapoints a
 /// call (API reference of GetMetricData): these take 80,640. AWS also limits the datapoints a second, so a metric
 /// without a value in an hour is left out.
-const LOAD: [(&str, Value); 4] = [
+pub(super) const LOAD: [(&str, Value); 4] = [
     ("IncomingBytes", |p| p.incoming_bytes),
     ("IncomingRecords", |p| p.incoming_records),
     ("WriteProvisionedThroughputExceeded", |p| p.write_throttled),
@@ -112,13 +112,22 @@ pub(super) async fn read(
     between: (DateTime<Utc>, DateTime<Utc>),
     put: impl FnMut(usize, DateTime<Utc>, f64),
 ) -> Read<()> {
+    let failed = read_each(client, queries, period_seconds, between, put).await?;
+    failed.into_iter().next().map_or(Ok(()), |(_, unread)| Err(unread))
+}
+
+/// The same. Gives the queries that CloudWatch could not read, by their places.
+pub(super) async fn read_each(
+    client: &Client,
+    queries: &[Query],
+    period_seconds: i32,
+    between: (DateTime<Utc>, DateTime<Utc>),
+    put: impl FnMut(usize, DateTime<Utc>, f64),
+) -> Read<Vec<(usize, Unread)>> {
     let failed = metrics::read(client, queries, period_seconds, between, put).await;
-    match failed.map_err(|error| unread(ACTION, error))?.first() {
-        None => Ok(()),
-        Some(&metrics::Unread { place, is_denied }) => Err(Unread {
-            action: ACTION,
-            why: format!("CloudWatch could not read {}", queries[place].metric),
-            is_denied,
-        }),
-    }
+    let why = |place: usize| format!("CloudWatch could not read {}", queries[place].metric);
+    let of = |failed: metrics::Unread| {
+        (failed.place, Unread { action: ACTION, why: why(failed.place), is_denied: failed.is_denied })
+    };
+    Ok(failed.map_err(|error| unread(ACTION, error))?.into_iter().map(of).collect())
 }

@@ -1,9 +1,12 @@
 //! Everything that the doctor reads, in one place: what all streams of the account share is read once, and each stream
-//! in ten calls at most, and three more for each Lambda function that reads it. [`Asked`] adds a few.
+//! in ten calls at most, one more for the metrics of all Lambda functions that read it, and two for each function.
+//! [`Asked`] adds a few.
 
 mod account;
 mod alarms;
 mod consumers;
+#[cfg(test)]
+mod fake;
 mod lambda;
 mod leases;
 mod metrics;
@@ -209,4 +212,24 @@ fn role(text: &str) -> Result<String, String> {
 
 fn is_principal(name: &str) -> bool {
     ["role/", "user/"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|name| !name.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CloudWatch bills each metric of `GetMetricData`.
+    #[test]
+    fn the_page_of_the_doctor_says_how_many_metrics_a_stream_takes() {
+        let page = include_str!("../../../../../docs/doctor.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        let says = format!(
+            "{} metrics a stream, up to {} more for the minutes of 14 days, {} for each Lambda function that reads it, \
+             and {} for each registered consumer",
+            2 * metrics::METRICS.len(),
+            metrics::LOAD.len(),
+            lambda::METRICS.len(),
+            consumers::METRICS.len()
+        );
+        assert!(page.contains(&says), "{says}");
+    }
 }
