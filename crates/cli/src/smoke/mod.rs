@@ -15,7 +15,7 @@ pub(super) use args::Args;
 
 use crate::CliError;
 use crate::aws::clock;
-use crate::put::find;
+use crate::put::{OfFile, find};
 use crate::screen::{Console, print_note};
 use crate::stop::stop_signal;
 use crate::streams::open_shards;
@@ -33,7 +33,7 @@ use unthrottle_writer::load::{Offered, Profile};
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let wanted = args.wanted()?;
-    let stream = find(&args.stream, &args.aws, None).await?;
+    let stream = find(&args.stream, &args.aws, None, &OfFile::default()).await?;
     let Some(summary) = &stream.summary else {
         return Err(CliError::Missing(
             "this caller may not call kinesis:DescribeStreamSummary. smoke needs it for the capacity and the cost, and \

@@ -56,8 +56,11 @@ output:
             backoff: Backoff::Exponential,
         },
         warnings: vec![],
+        lines: [("stream_name", 5), ("region", 7), ("endpoint_url", 8), ("credentials", 9)].into(),
     };
     assert_eq!(config, expected);
+    assert_eq!(config.place("region").as_deref(), Some("7: `output.aws_kinesis.region`"));
+    assert_eq!(config.place("partition_key"), None, "a fault of it is found when the file is read");
     assert!(!format!("{config:?}").contains("cr\\\"et"), "no log shows the secret");
 }
 
