@@ -5,6 +5,9 @@ mod aws;
 mod ends;
 mod fixture;
 mod letters;
+mod progress;
+#[path = "../terminal/mod.rs"]
+mod terminal;
 mod values;
 
 use aws::Aws;
