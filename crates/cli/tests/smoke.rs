@@ -121,13 +121,12 @@ async fn the_time_that_is_allowed_bounds_the_load_and_not_only_its_stages() {
     assert!(result["lost"].as_u64() > Some(0) && result["accepted"].as_u64() > Some(0), "{result}");
 }
 
+/// Offers a past of two rows with these columns until a record is accepted. Returns its output, and its last line.
 #[cfg(unix)]
-#[tokio::test]
-async fn a_past_is_offered_from_its_first_row_on() {
-    let (account, _) = account().await;
+async fn offer_past(account: &LocalAccount, columns: &str) -> (Output, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("past.csv");
-    let row = |minute: u32| format!("2026-11-20T12:{minute}:00Z,60000,600,0\n");
+    let row = |minute: u32| format!("2026-11-20T12:{minute}:00Z,{columns}\n");
     let rows = format!("timestamp,incoming_bytes,incoming_records,write_throttled\n{}{}", row(30), row(31));
     std::fs::write(&path, rows).expect("written");
     let path = path.to_str().expect("text");
@@ -151,9 +150,52 @@ async fn a_past_is_offered_from_its_first_row_on() {
     });
     let (last, out) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
     assert!(out.status.success(), "{}", text(&out.stderr));
-    assert!(text(&out.stderr).contains("offers 1,200 records in 120 s, at most 10/s"), "{}", text(&out.stderr));
-    let result: Value = serde_json::from_str(&last).expect("JSON");
-    assert_eq!((&result["lost"], result["accepted"].as_u64() > Some(0)), (&0.into(), true), "{result}");
+    (out, serde_json::from_str(&last).expect("JSON"))
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_past_is_offered_from_its_first_row_on_with_its_records_and_its_bytes() {
+    let (account, _) = account().await;
+    for (columns, bytes, says) in [
+        ("60000,600,0", 100, "takes 2,000 records/s of 100 bytes with even keys"),
+        ("12000000,600,0", 20_000, "takes 105 records/s of 20,000 bytes with even keys"),
+        ("6000000,300,300", 20_000, "takes 105 records/s of 20,000 bytes with even keys"),
+    ] {
+        let (out, result) = offer_past(&account, columns).await;
+        let said = text(&out.stderr);
+        assert!(said.contains("offers 1,200 records in 120 s, at most 10/s"), "{columns}: {said}");
+        assert!(said.contains(says), "{columns}: {said}");
+        let [accepted, accepted_bytes] = ["accepted", "accepted_bytes"].map(|count| result[count].as_u64());
+        assert_eq!((&result["lost"], accepted > Some(0)), (&0.into(), true), "{result}");
+        assert_eq!(accepted_bytes, accepted.map(|accepted| accepted * bytes), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn the_sizes_of_a_past_bound_its_cost_and_give_way_to_an_option() {
+    let (account, _) = account().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("past.csv");
+    std::fs::write(&path, "2026-11-20T12:30:00Z,60000000,600000,0\n2026-11-20T12:31:00Z,60000000000,600000,0\n")
+        .expect("written");
+    let dry_run = ["smoke", "orders", "--dry-run", "--csv", path.to_str().expect("text")];
+    let out = run(account.url(), &dry_run).await;
+    let said = text(&out.stdout);
+    assert!(said.contains("records/s of 50,050 bytes on average with even keys"), "{said}");
+    // 600,000 records of one unit of 25 KB, and as many of four, at $0.014 for a million units.
+    assert!(said.contains("and $0.0420 at list prices"), "{said}");
+    let small = run(account.url(), &[&dry_run[..], &["--size", "100"]].concat()).await;
+    assert!(
+        text(&small.stdout).contains("takes 2,000 records/s of 136 bytes with even keys"),
+        "{}",
+        text(&small.stdout)
+    );
+    std::fs::write(&path, "2026-11-20T12:30:00Z,2000000,1,0\n2026-11-20T12:31:00Z,100,1,0\n").expect("written");
+    let large = run(account.url(), &dry_run).await;
+    assert_eq!(large.status.code(), Some(2));
+    let says = "a record of 1999964 bytes and its key are larger than the stream takes (1048576 bytes)";
+    assert!(text(&large.stderr).contains(says), "{}", text(&large.stderr));
 }
 
 #[tokio::test]
