@@ -278,6 +278,8 @@ async fn a_person_who_stops_the_load_does_not_wait_for_the_time_of_its_records()
     let said = text(&out.stderr);
     assert_eq!(out.status.code(), Some(3), "{said}");
     assert!(said.contains("stopping: ") && said.contains("for at most 8 s. Ctrl-C ends this at once"), "{said}");
+    assert!(said.contains("the load was stopped before it healed"), "{said}");
+    assert!(said.contains("CloudWatch is not compared, as the load was stopped"), "{said}");
     let result: Value = serde_json::from_str(&last).expect("JSON");
     assert_eq!((&result["final"], &result["cloudwatch"]), (&true.into(), &Value::Null), "no wait for CloudWatch");
     assert!(result["lost"].as_u64() > Some(0) && result.get("behind_because").is_some(), "{result}");
@@ -290,6 +292,38 @@ async fn a_stream_that_takes_the_load_has_nothing_to_heal() {
     let out = run(account.url(), &[&load[..], &["--until-healed"]].concat()).await;
     assert_eq!(out.status.code(), Some(3));
     assert!(text(&out.stderr).contains("it has not healed: nothing was refused"), "{}", text(&out.stderr));
+}
+
+/// The clock stands, and another producer has a record in the same minute: CloudWatch never has the same count.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_wait_for_cloudwatch_and_its_stop_are_said_where_no_terminal_shows_them() {
+    let clock = unthrottle_lab::local::Clock::standing_at("2026-11-20T12:00:30Z".parse().expect("a time"));
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("it starts");
+    let aws = Aws::of(&account);
+    aws.create("orders", 2).await;
+    account.finish_changes().await;
+    let put = aws.kinesis.put_record().stream_name("orders").partition_key("k");
+    put.data(aws_sdk_kinesis::primitives::Blob::new("x")).send().await.expect("accepted");
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "100ms@10/s", "--max-duration", "1s"];
+    let mut command = command(account.url(), &[&load[..], &["--until-healed"]].concat());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        while !line.contains("waits for the last minute in CloudWatch, up to ") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("readable") > 0, "it ended early");
+        }
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let rest = std::io::read_to_string(stderr).expect("readable");
+        (rest, child.wait().expect("it ends"))
+    });
+    let (rest, status) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
+    assert_eq!(status.code(), Some(3), "{rest}");
+    assert!(rest.contains("CloudWatch is not compared, as the wait for it was stopped"), "{rest}");
+    assert!(!rest.contains("waits for"), "it is said once: {rest}");
 }
 
 /// A command that ends with the test.

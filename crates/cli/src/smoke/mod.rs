@@ -16,7 +16,7 @@ pub(super) use args::Args;
 use crate::CliError;
 use crate::aws::clock;
 use crate::put::{OfFile, find};
-use crate::screen::{Console, print_note};
+use crate::screen::{Console, StatusLine, print_note};
 use crate::stop::stop_signal;
 use crate::streams::open_shards;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
@@ -68,12 +68,16 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let load = (profile, wanted.sizes, time);
     let (end, is_asked) = offer::offer(&args, &stream, load, (&healing, arn), &offered, shard_takes).await?;
     healing.read_memory(&stream.client, arn, false).await;
-    // A person who stopped the load does not want to wait for minutes.
-    let proof = match witness.filter(|_| !is_asked) {
+    let proof = match witness {
+        // A person who stopped the load does not want to wait for minutes.
+        Some(_) if is_asked => {
+            print_note("CloudWatch is not compared, as the load was stopped");
+            None
+        }
         Some(witness) => proved(&witness, &end.stats).await,
         None => None,
     };
-    result::conclude(&args, &end, &healing.seen(), &offered, proof)
+    result::conclude(&args, (&end, is_asked), &healing.seen(), &offered, proof)
 }
 
 /// CloudWatch as a second count of the load.
@@ -87,9 +91,15 @@ async fn witness(args: &Args, arn: &str) -> Result<Witness, CliError> {
 
 /// Waits for CloudWatch's count, unless a person stops the wait.
 async fn proved(witness: &Witness, stats: &Stats) -> Option<Proof> {
+    let mut line = StatusLine::new();
     let proof = tokio::select! {
-        proof = witness.wait_for(stats) => proof,
-        () = stop_signal() => return None,
+        proof = witness.wait_for(stats, &mut line) => Some(proof),
+        () = stop_signal() => None,
+    };
+    line.clear();
+    let Some(proof) = proof else {
+        print_note("CloudWatch is not compared, as the wait for it was stopped");
+        return None;
     };
     proof.inspect_err(|error| print_note(&format!("CloudWatch cannot be compared: {error}"))).ok()
 }
