@@ -20,13 +20,13 @@ use unthrottle_lab::local::{Clock, Options};
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct AwsArgs {
     #[arg(long, value_name = "URL", help = "Call this endpoint, such as http://127.0.0.1:4566 of `unthrottle local`")]
-    endpoint_url: Option<String>,
+    pub endpoint_url: Option<String>,
     /// Use this profile of ~/.aws
     #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    pub profile: Option<String>,
     /// Use this region
     #[arg(long, value_name = "REGION")]
-    region: Option<String>,
+    pub region: Option<String>,
 }
 
 impl AwsArgs {
@@ -128,7 +128,7 @@ fn variable(name: &str) -> Option<String> {
 ///
 /// # Errors
 /// It cannot, or there is none.
-fn must_be_region(region: Option<&str>) -> Result<(), CliError> {
+pub(crate) fn must_be_region(region: Option<&str>) -> Result<(), CliError> {
     const NONE: &str = "no region is set: give --region, or set AWS_REGION or one in the profile";
     let region = region.ok_or_else(|| CliError::Usage(NONE.into()))?;
     let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

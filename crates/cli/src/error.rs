@@ -66,6 +66,14 @@ pub enum CliError {
     /// The arguments cannot be used.
     #[error("{0}")]
     Usage(String),
+    /// A value of a file cannot be used, as a call showed.
+    #[error("{place}: {source}")]
+    Value {
+        /// The file, the line and the field.
+        place: String,
+        /// What the value caused.
+        source: Box<CliError>,
+    },
     /// A setting cannot be used.
     #[error(transparent)]
     Setting(#[from] SettingsError),
@@ -135,6 +143,7 @@ impl CliError {
     /// user wants to fail for, or an expectation was missed. 1: everything else.
     pub(crate) fn code(&self) -> u8 {
         match self {
+            CliError::Value { source, .. } => source.code(),
             CliError::File { source, .. } | CliError::Unwritten { source, .. } if !is_wrong_path(source) => 1,
             CliError::File { .. }
             | CliError::Unwritten { .. }

@@ -121,13 +121,12 @@ async fn the_time_that_is_allowed_bounds_the_load_and_not_only_its_stages() {
     assert!(result["lost"].as_u64() > Some(0) && result["accepted"].as_u64() > Some(0), "{result}");
 }
 
+/// Offers a past of two rows with these columns until a record is accepted. Returns its output, and its last line.
 #[cfg(unix)]
-#[tokio::test]
-async fn a_past_is_offered_from_its_first_row_on() {
-    let (account, _) = account().await;
+async fn offer_past(account: &LocalAccount, columns: &str) -> (Output, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("past.csv");
-    let row = |minute: u32| format!("2026-11-20T12:{minute}:00Z,60000,600,0\n");
+    let row = |minute: u32| format!("2026-11-20T12:{minute}:00Z,{columns}\n");
     let rows = format!("timestamp,incoming_bytes,incoming_records,write_throttled\n{}{}", row(30), row(31));
     std::fs::write(&path, rows).expect("written");
     let path = path.to_str().expect("text");
@@ -151,9 +150,52 @@ async fn a_past_is_offered_from_its_first_row_on() {
     });
     let (last, out) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
     assert!(out.status.success(), "{}", text(&out.stderr));
-    assert!(text(&out.stderr).contains("offers 1,200 records in 120 s, at most 10/s"), "{}", text(&out.stderr));
-    let result: Value = serde_json::from_str(&last).expect("JSON");
-    assert_eq!((&result["lost"], result["accepted"].as_u64() > Some(0)), (&0.into(), true), "{result}");
+    (out, serde_json::from_str(&last).expect("JSON"))
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_past_is_offered_from_its_first_row_on_with_its_records_and_its_bytes() {
+    let (account, _) = account().await;
+    for (columns, bytes, says) in [
+        ("60000,600,0", 100, "takes 2,000 records/s of 100 bytes with even keys"),
+        ("12000000,600,0", 20_000, "takes 105 records/s of 20,000 bytes with even keys"),
+        ("6000000,300,300", 20_000, "takes 105 records/s of 20,000 bytes with even keys"),
+    ] {
+        let (out, result) = offer_past(&account, columns).await;
+        let said = text(&out.stderr);
+        assert!(said.contains("offers 1,200 records in 120 s, at most 10/s"), "{columns}: {said}");
+        assert!(said.contains(says), "{columns}: {said}");
+        let [accepted, accepted_bytes] = ["accepted", "accepted_bytes"].map(|count| result[count].as_u64());
+        assert_eq!((&result["lost"], accepted > Some(0)), (&0.into(), true), "{result}");
+        assert_eq!(accepted_bytes, accepted.map(|accepted| accepted * bytes), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn the_sizes_of_a_past_bound_its_cost_and_give_way_to_an_option() {
+    let (account, _) = account().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("past.csv");
+    std::fs::write(&path, "2026-11-20T12:30:00Z,60000000,600000,0\n2026-11-20T12:31:00Z,60000000000,600000,0\n")
+        .expect("written");
+    let dry_run = ["smoke", "orders", "--dry-run", "--csv", path.to_str().expect("text")];
+    let out = run(account.url(), &dry_run).await;
+    let said = text(&out.stdout);
+    assert!(said.contains("records/s of 50,050 bytes on average with even keys"), "{said}");
+    // 600,000 records of one unit of 25 KB, and as many of four, at $0.014 for a million units.
+    assert!(said.contains("and $0.0420 at list prices"), "{said}");
+    let small = run(account.url(), &[&dry_run[..], &["--size", "100"]].concat()).await;
+    assert!(
+        text(&small.stdout).contains("takes 2,000 records/s of 136 bytes with even keys"),
+        "{}",
+        text(&small.stdout)
+    );
+    std::fs::write(&path, "2026-11-20T12:30:00Z,2000000,1,0\n2026-11-20T12:31:00Z,100,1,0\n").expect("written");
+    let large = run(account.url(), &dry_run).await;
+    assert_eq!(large.status.code(), Some(2));
+    let says = "a record of 1999964 bytes and its key are larger than the stream takes (1048576 bytes)";
+    assert!(text(&large.stderr).contains(says), "{}", text(&large.stderr));
 }
 
 #[tokio::test]
@@ -236,6 +278,8 @@ async fn a_person_who_stops_the_load_does_not_wait_for_the_time_of_its_records()
     let said = text(&out.stderr);
     assert_eq!(out.status.code(), Some(3), "{said}");
     assert!(said.contains("stopping: ") && said.contains("for at most 8 s. Ctrl-C ends this at once"), "{said}");
+    assert!(said.contains("the load was stopped before it healed"), "{said}");
+    assert!(said.contains("CloudWatch is not compared, as the load was stopped"), "{said}");
     let result: Value = serde_json::from_str(&last).expect("JSON");
     assert_eq!((&result["final"], &result["cloudwatch"]), (&true.into(), &Value::Null), "no wait for CloudWatch");
     assert!(result["lost"].as_u64() > Some(0) && result.get("behind_because").is_some(), "{result}");
@@ -248,6 +292,38 @@ async fn a_stream_that_takes_the_load_has_nothing_to_heal() {
     let out = run(account.url(), &[&load[..], &["--until-healed"]].concat()).await;
     assert_eq!(out.status.code(), Some(3));
     assert!(text(&out.stderr).contains("it has not healed: nothing was refused"), "{}", text(&out.stderr));
+}
+
+/// The clock stands, and another producer has a record in the same minute: CloudWatch never has the same count.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_wait_for_cloudwatch_and_its_stop_are_said_where_no_terminal_shows_them() {
+    let clock = unthrottle_lab::local::Clock::standing_at("2026-11-20T12:00:30Z".parse().expect("a time"));
+    let account = LocalAccount::start(Options { clock, ..Options::default() }).await.expect("it starts");
+    let aws = Aws::of(&account);
+    aws.create("orders", 2).await;
+    account.finish_changes().await;
+    let put = aws.kinesis.put_record().stream_name("orders").partition_key("k");
+    put.data(aws_sdk_kinesis::primitives::Blob::new("x")).send().await.expect("accepted");
+    let load = ["smoke", "orders", "--i-own", "orders", "--stages", "100ms@10/s", "--max-duration", "1s"];
+    let mut command = command(account.url(), &[&load[..], &["--until-healed"]].concat());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        while !line.contains("waits for the last minute in CloudWatch, up to ") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("readable") > 0, "it ended early");
+        }
+        let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let rest = std::io::read_to_string(stderr).expect("readable");
+        (rest, child.wait().expect("it ends"))
+    });
+    let (rest, status) = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("no panic");
+    assert_eq!(status.code(), Some(3), "{rest}");
+    assert!(rest.contains("CloudWatch is not compared, as the wait for it was stopped"), "{rest}");
+    assert!(!rest.contains("waits for"), "it is said once: {rest}");
 }
 
 /// A command that ends with the test.

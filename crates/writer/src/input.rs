@@ -11,15 +11,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// In base64 it is a third longer.
 const LONGEST_LINE: usize = 16 << 20;
 
-/// The records that go to the writer together, at most: enough that the hand-over costs nothing.
-const GROUP: usize = 500;
+/// The records that go to the writer together, at most: enough that the hand-over costs nothing. After a stop, the
+/// groups on the way are still to be written: larger ones would leave more than a shard takes in that time.
+const GROUP: usize = 250;
 
 /// The bytes that go to the writer together. A single record may have more.
 pub(crate) const GROUP_BYTES: usize = 256 << 10;
 
-/// The bytes of a source that are read together. Less would cost time for large records. After a stop, the lines among
-/// them are still to be written: more would leave too many short ones for that time.
+/// The bytes of a source that are read together, at most. Less would cost time for large records.
 const READ_BYTES: usize = 32 << 10;
+
+/// The bytes of the first read, as the lengths of the lines are not known. The next ones have about [`GROUP`] lines of
+/// the lengths seen: after a stop, the lines of a read are still to be written. With more, a stream of one shard would
+/// not take the short ones in that time. With fewer, short lines would need many reads.
+const FIRST_READ: usize = 8 << 10;
 
 /// The byte order mark, with which some editors begin a file. It belongs to no record.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -95,7 +100,7 @@ pub fn read(
     input: &Mutex<Input>,
 ) -> Result<(), InputError> {
     let Source { name, reader, has_more } = source;
-    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
+    let mut reader = BufReader::with_capacity(READ_BYTES, Bounded { source: reader, most: FIRST_READ });
     let mut group = Group { feed, input, items: vec![], bytes: 0 };
     let mut are_letters = false;
     let mut line = vec![];
@@ -196,7 +201,27 @@ fn with_key(data: Vec<u8>, rule: &KeyRule, origin: &Origin, input: &Mutex<Input>
     }
 }
 
-type Reader = BufReader<Box<dyn Read + Send>>;
+type Reader = BufReader<Bounded>;
+
+/// A source that gives at most this number of bytes at once.
+struct Bounded {
+    source: Box<dyn Read + Send>,
+    most: usize,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.most);
+        self.source.read(&mut buffer[..most])
+    }
+}
+
+impl Bounded {
+    /// Sets the bound to about [`GROUP`] lines such as these.
+    fn learn(&mut self, bytes: usize, lines: usize) {
+        self.most = (bytes * GROUP).checked_div(lines).map_or(READ_BYTES, |most| most.min(READ_BYTES));
+    }
+}
 
 /// What comes next in a source.
 enum Line {
@@ -214,10 +239,12 @@ fn next_line(reader: &mut Reader, line: &mut Vec<u8>, group: &mut Group<'_>) -> 
     let mut length = 0;
     loop {
         let has_bytes = !reader.buffer().is_empty();
-        if !has_bytes && group.feed.is_closed() {
-            return Ok(Line::Stopped { is_begun: length > 0 });
-        }
         if !has_bytes {
+            // The source may let this wait, so the records go to the writer before.
+            group.send();
+            if group.feed.is_closed() {
+                return Ok(Line::Stopped { is_begun: length > 0 });
+            }
             lock(group.input).has_more = (length > 0).then_some(true);
         }
         let bytes = loop {
@@ -273,13 +300,16 @@ impl Group<'_> {
         self.feed.send(std::mem::take(&mut self.items));
     }
 
-    /// The bytes that come next. The source may let this wait, so the records go to the writer before.
-    fn fill<'r>(&mut self, reader: &'r mut Reader) -> io::Result<&'r [u8]> {
-        if !reader.buffer().is_empty() {
-            return reader.fill_buf();
+    /// The bytes that come next. Those of a new read set the bound of the next one.
+    fn fill<'r>(&self, reader: &'r mut Reader) -> io::Result<&'r [u8]> {
+        if reader.buffer().is_empty() {
+            let bytes = self.feed.while_waiting(|| reader.fill_buf())?;
+            let (length, lines) = (bytes.len(), memchr::memchr_iter(b'\n', bytes).count());
+            if length > 0 {
+                reader.get_mut().learn(length, lines);
+            }
         }
-        self.send();
-        self.feed.while_waiting(|| reader.fill_buf())
+        Ok(reader.buffer())
     }
 }
 

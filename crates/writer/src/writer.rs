@@ -25,8 +25,9 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, sleep_until, ti
 /// and base64.
 const MOST_BYTES_IN_FLIGHT: usize = 10 << 20;
 
-/// The records that are read ahead and are not in flight: four requests. An aggregate counts as one. One shard takes
-/// them within two seconds, so that a stop leaves none behind.
+/// The records that are read ahead and are not in flight: four requests. An aggregate counts as one. With the groups in
+/// the feed and the rest of a read, about 4,000 records wait. One shard takes them within [`Options::drain`], so that a
+/// stop leaves none behind.
 const MOST_AHEAD: usize = 2000;
 
 /// Takes what a writer reports while it works.

@@ -1,6 +1,8 @@
 //! The arguments of `unthrottle put`, together with those of a file.
 
-use crate::aws::AwsArgs;
+use super::stream::{OfFile, named};
+use crate::aws::{AwsArgs, must_be_region};
+use crate::endpoint::Endpoint;
 use crate::{CliError, files};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,6 +101,7 @@ pub(super) struct Plan {
     pub options: Options,
     pub aws: AwsArgs,
     pub credentials: Option<Credentials>,
+    pub of_file: OfFile,
     pub dead_letter: Option<PathBuf>,
     pub is_json: bool,
     pub warnings: Vec<String>,
@@ -109,29 +112,54 @@ impl Args {
     ///
     /// # Errors
     /// The stream is missing, or the file cannot be used.
-    pub(super) fn plan(self) -> Result<Plan, CliError> {
-        let (mut words, path) = (self.words.into_iter(), self.config.as_deref());
-        let is_other_stream = self.stream.is_some();
-        let (config, stream) = match path {
-            Some(path) => {
-                let config = read(path)?;
-                let stream = self.stream.unwrap_or_else(|| config.stream_name.clone());
-                (config, stream)
-            }
-            None => {
+    pub(super) fn plan(mut self) -> Result<Plan, CliError> {
+        let words = std::mem::take(&mut self.words);
+        let (stream, files) = match (&self.config, words.split_first()) {
+            (Some(_), _) => (self.stream.clone(), &words[..]),
+            (None, Some((stream, files))) => (Some(stream.clone()), files),
+            (None, None) => {
                 let missing = "name the stream: `unthrottle put STREAM [FILE]...`, or give --config FILE";
-                let stream = words.next().ok_or_else(|| CliError::Usage(missing.into()))?;
-                (Config::default(), stream)
+                return Err(CliError::Usage(missing.into()));
             }
         };
-        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+        let files: Vec<PathBuf> =
+            if files.is_empty() { vec!["-".into()] } else { files.iter().map(Into::into).collect() };
+        let config = self.config.as_deref().map(|path| config_of(path, &files)).transpose()?.unwrap_or_default();
+        let of_file = self.of_file(&config)?;
+        let options = self.options(&config);
+        let name = self.config.as_deref().map(name_of).unwrap_or_default();
+        let mut warnings: Vec<String> = config.warnings.iter().map(|warning| format!("{name}:{warning}")).collect();
+        let profile = self.aws.profile.as_ref().filter(|_| config.credentials.is_some());
+        if let (Some(profile), Some(place)) = (profile, config.place("credentials")) {
+            warnings.push(format!("{name}:{place} is ignored, as --profile {profile} is given"));
+        }
+        let is_overridden = profile.is_some();
         let partition_key = self.partition_key.or(config.partition_key);
         if let Some(key) = &partition_key
             && !(1..=MAX_KEY_CHARACTERS).contains(&key.chars().count())
         {
             return Err(CliError::Usage(format!("--partition-key needs 1 to {MAX_KEY_CHARACTERS} characters")));
         }
-        let (mut batch, mut retry) = (config.batch, config.retry);
+        Ok(Plan {
+            stream: stream.unwrap_or(config.stream_name),
+            is_other_stream: self.stream.is_some(),
+            files,
+            form: if self.base64 { Form::Base64 } else { Form::Raw },
+            rule: partition_key.map_or(KeyRule::Random, KeyRule::FieldOrLiteral),
+            options,
+            config: self.config,
+            aws: self.aws.or(config.region, config.endpoint_url),
+            credentials: config.credentials.filter(|_| !is_overridden),
+            of_file,
+            dead_letter: self.dead_letter,
+            is_json: self.json,
+            warnings,
+        })
+    }
+
+    /// The options of the command line, and those of the file where it has none.
+    fn options(&self, config: &Config) -> Options {
+        let (mut batch, mut retry) = (config.batch.clone(), config.retry.clone());
         batch.size = self.batch_size.map_or(batch.size, |size| size as usize);
         batch.max_bytes = self.max_batch_bytes.map_or(batch.max_bytes, |bytes| bytes as usize);
         batch.duration = self.batch_duration.unwrap_or(batch.duration);
@@ -139,39 +167,58 @@ impl Args {
         retry.initial_wait = self.initial_wait.unwrap_or(retry.initial_wait);
         retry.max_wait = self.max_wait.unwrap_or(retry.max_wait);
         retry.backoff = self.backoff.unwrap_or(retry.backoff);
-        let mut files: Vec<PathBuf> = words.map(PathBuf::from).collect();
-        if files.is_empty() {
-            files.push("-".into());
-        }
-        Ok(Plan {
-            stream,
-            is_other_stream,
-            files,
-            form: if self.base64 { Form::Base64 } else { Form::Raw },
-            rule: partition_key.map_or(KeyRule::Random, KeyRule::FieldOrLiteral),
-            options: Options {
-                batch,
-                retry,
-                ttl: self.ttl,
-                is_ordered: self.ordered,
-                aggregates: self.aggregate,
-                ..Options::default()
-            },
-            config: self.config,
-            aws: self.aws.or(config.region, config.endpoint_url),
-            credentials: config.credentials,
-            dead_letter: self.dead_letter,
-            is_json: self.json,
-            warnings: config.warnings.into_iter().map(|warning| format!("{name}:{warning}")).collect(),
-        })
+        let (ttl, is_ordered, aggregates) = (self.ttl, self.ordered, self.aggregate);
+        Options { batch, retry, ttl, is_ordered, aggregates, ..Options::default() }
     }
+
+    /// The values of the file that the command line does not override.
+    ///
+    /// # Errors
+    /// One of them can be no name or no address.
+    fn of_file(&self, config: &Config) -> Result<OfFile, CliError> {
+        let Some(path) = &self.config else { return Ok(OfFile::default()) };
+        let place = |field: &str, is_overridden: bool| {
+            config.place(field).filter(|_| !is_overridden).map(|place| format!("{}:{place}", name_of(path)))
+        };
+        let of_file = OfFile {
+            stream: place("stream_name", self.stream.is_some()),
+            region: place("region", self.aws.region.is_some()),
+            endpoint: place("endpoint_url", self.aws.endpoint_url.is_some()),
+            credentials: place("credentials", self.aws.profile.is_some()),
+        };
+        if of_file.stream.is_some() {
+            named(&config.stream_name, "").map_err(|error| OfFile::caused(&of_file.stream, error))?;
+        }
+        if of_file.region.is_some() {
+            must_be_region(config.region.as_deref()).map_err(|error| OfFile::caused(&of_file.region, error))?;
+        }
+        if let (Some(place), Some(url)) = (&of_file.endpoint, &config.endpoint_url) {
+            Endpoint::parse(place, url)?;
+        }
+        Ok(of_file)
+    }
+}
+
+/// The configuration in a file. `files`: the records.
+fn config_of(path: &Path, files: &[PathBuf]) -> Result<Config, CliError> {
+    if files::is_stdin(path) && files.iter().any(|file| files::is_stdin(file)) {
+        let twice = "standard input (-) can be read only once: --config reads the options from it, so name the files \
+                     of the records";
+        return Err(CliError::Usage(twice.into()));
+    }
+    read(path)
+}
+
+/// The file in a message.
+fn name_of(path: &Path) -> String {
+    files::name(path).display().to_string()
 }
 
 fn read(path: &Path) -> Result<Config, CliError> {
     let text = files::read(path, files::MOST_JSON)?;
     let variable = |name: &str| std::env::var(name).ok();
     config::parse(&text, &variable).map_err(|problem| CliError::Line {
-        path: path.to_owned(),
+        path: files::name(path),
         line: problem.line,
         problem: problem.text,
     })

@@ -197,6 +197,7 @@ mod tests {
             options: Options::default(),
             aws: crate::aws::AwsArgs::default(),
             credentials: None,
+            of_file: crate::put::OfFile::default(),
             dead_letter: Some("lost letters.jsonl".into()),
             is_json: false,
             warnings: vec![],

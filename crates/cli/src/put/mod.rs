@@ -11,7 +11,7 @@ pub(super) use args::Args;
 pub(super) use conclude::unwritten;
 pub(super) use observer::{Screen, stopping, summary};
 pub(super) use stop::{at_each_key, at_each_signal};
-pub(super) use stream::{Stream, find};
+pub(super) use stream::{OfFile, Stream, find};
 
 use crate::CliError;
 use crate::screen::{EVERY, print_note};
@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let mut plan = args.plan()?;
     plan.warnings.iter().for_each(|warning| print_note(&format!("warning: {warning}")));
     source::check(&plan)?;
-    let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref()).await?;
+    let stream = find(&plan.stream, &plan.aws, plan.credentials.as_ref(), &plan.of_file).await?;
     if stream.summary.is_none() {
         print_note(
             "this caller may not call kinesis:DescribeStreamSummary, so the limit of a record is taken as 1 MiB",

@@ -110,12 +110,7 @@ impl Observer for Screen {
             let _ = print_json(&stats.summary(elapsed, false));
         }
         self.log_refusals(stats, elapsed);
-        let waiting = stats.attempted - stats.accepted - stats.lost;
-        let rate = count(stats.accepted as f64 / elapsed.as_secs_f64().max(0.001));
-        let [accepted, waiting, refused, lost] =
-            [stats.accepted, waiting, stats.refused, stats.lost].map(|records| count(records as f64));
-        self.line
-            .show(&format!("{accepted} accepted ({rate}/s), {waiting} on their way, {refused} refused, {lost} lost"));
+        self.line.show(&progress(stats, elapsed));
     }
 
     fn stopping(&mut self, waiting: u64, most: Duration) {
@@ -128,6 +123,24 @@ impl Observer for Screen {
             self.say(&format!("a request failed and is sent again: {cause}"));
         }
     }
+}
+
+/// The most characters of the line of progress. In the last column, a terminal might begin another line.
+const MOST_COLUMNS: usize = 79;
+
+/// The line of progress. With large counts, what matters less is not shown: records on their way, and then the rate.
+fn progress(stats: &Stats, elapsed: Duration) -> String {
+    let waiting = stats.attempted - stats.accepted - stats.lost;
+    let rate = count(stats.accepted as f64 / elapsed.as_secs_f64().max(0.001));
+    let [accepted, waiting, refused, lost] =
+        [stats.accepted, waiting, stats.refused, stats.lost].map(|records| count(records as f64));
+    let lines = [
+        format!("{accepted} accepted ({rate}/s), {waiting} on their way, {refused} refused, {lost} lost"),
+        format!("{accepted} accepted ({rate}/s), {refused} refused, {lost} lost"),
+        format!("{accepted} accepted, {refused} refused, {lost} lost"),
+    ];
+    let [.., shortest] = &lines;
+    lines.iter().find(|line| line.len() <= MOST_COLUMNS).unwrap_or(shortest).clone()
 }
 
 /// What a writer does after a stop.
@@ -190,6 +203,23 @@ pub(crate) fn summary(end: &End) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_of_progress_fits_a_terminal_whatever_the_counts() {
+        let line = |accepted: u64, refused: u64, lost: u64| {
+            let mut stats = Stats::default();
+            (stats.attempted, stats.accepted) = (accepted + lost + 10_000, accepted);
+            (stats.refused, stats.lost) = (refused, lost);
+            progress(&stats, Duration::from_secs(accepted / 100_000))
+        };
+        let small = line(12_300_000, 4567, 0);
+        assert_eq!(small, "12,300,000 accepted (100,000/s), 10,000 on their way, 4,567 refused, 0 lost");
+        let large = line(123_400_000, 1_234_567, 1000);
+        assert_eq!(large, "123,400,000 accepted (100,000/s), 1,234,567 refused, 1,000 lost");
+        let larger = line(123_400_000_000, 123_456_789_012, 123_456_789_012);
+        assert_eq!(larger, "123,400,000,000 accepted, 123,456,789,012 refused, 123,456,789,012 lost");
+        assert!([small, large, larger].iter().all(|line| line.len() < 80));
+    }
 
     #[test]
     fn a_summary_names_five_shards_has_its_thousands_apart_and_fits_80_columns() {

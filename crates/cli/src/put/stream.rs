@@ -29,13 +29,52 @@ pub(crate) struct Stream {
     pub summary: Option<StreamDescriptionSummary>,
 }
 
+/// The values of a file that name the stream and the account, each with its place, such as
+/// ``put.yaml:3: `output.aws_kinesis.stream_name` ``. `None`: the value is not from a file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OfFile {
+    pub stream: Option<String>,
+    pub region: Option<String>,
+    pub endpoint: Option<String>,
+    pub credentials: Option<String>,
+}
+
+impl OfFile {
+    /// The error that a value caused, with the place of the value.
+    pub fn caused(place: &Option<String>, error: CliError) -> CliError {
+        match place {
+            Some(place) => CliError::Value { place: place.clone(), source: Box::new(error) },
+            None => error,
+        }
+    }
+}
+
+/// The stream that a person names by its name or its ARN. A name is one of this region.
+///
+/// # Errors
+/// It is neither.
+pub(super) fn named(text: &str, region: &str) -> Result<StreamArn, CliError> {
+    let anywhere = Home { partition: String::new(), region: region.to_owned(), account: String::new() };
+    let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
+    StreamArn::of_name_or_arn(text, &anywhere).ok_or_else(bad)
+}
+
 /// Finds the stream that `text` names, and makes sure that it takes records.
 ///
 /// # Errors
 /// Bad usage if `text` names no stream of the region. There is no such stream, it is being created or deleted, or the
-/// account or the endpoint cannot be asked.
-pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credentials>) -> Result<Stream, CliError> {
-    let config = aws.config().await?;
+/// account or the endpoint cannot be asked. An error that a value of a file causes names its place.
+pub(crate) async fn find(
+    text: &str,
+    aws: &AwsArgs,
+    credentials: Option<&Credentials>,
+    of_file: &OfFile,
+) -> Result<Stream, CliError> {
+    let config = aws.config().await.map_err(|error| match error {
+        // Nothing else of the configuration can be missing: no server answers at the endpoint.
+        CliError::Missing(_) => OfFile::caused(&of_file.endpoint, error),
+        error => error,
+    })?;
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let mut builder = aws_sdk_kinesis::config::Builder::from(&config);
     if let Some(given) = credentials {
@@ -43,13 +82,12 @@ pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credent
         let given = aws_sdk_kinesis::config::Credentials::new(id, secret, token, None, "--config");
         builder.set_credentials_provider(Some(SharedCredentialsProvider::new(given)));
     }
-    let anywhere = Home { partition: String::new(), region: region.clone(), account: String::new() };
-    let bad = || CliError::Usage(format!("`{text}` is not the name or the ARN of a Kinesis data stream"));
-    let named = StreamArn::of_name_or_arn(text, &anywhere).ok_or_else(bad)?;
+    let named = named(text, &region)?;
     if named.home.region != region {
         let of = named.home.region;
         let problem = format!("`{text}` is of region {of}, and the region set is {region}: give --region {of}");
-        return Err(CliError::Usage(problem));
+        let place = if of_file.region.is_some() { &of_file.region } else { &of_file.stream };
+        return Err(OfFile::caused(place, CliError::Usage(problem)));
     }
     let target = if text.starts_with("arn:") { Target::Arn(text.into()) } else { Target::Name(text.into()) };
     let call = aws_sdk_kinesis::Client::from_conf(builder.clone().build()).describe_stream_summary();
@@ -57,13 +95,15 @@ pub(crate) async fn find(text: &str, aws: &AwsArgs, credentials: Option<&Credent
         Target::Name(name) => call.stream_name(name),
         Target::Arn(arn) => call.stream_arn(arn),
     };
-    let nothing = || foreign(&endpoint_of(config.endpoint_url(), &region), "it has no stream");
+    let endpoint = endpoint_of(config.endpoint_url(), &region);
+    let nothing = || OfFile::caused(&of_file.endpoint, foreign(&endpoint, "it has no stream"));
     let summary = match call.send().await {
         Ok(answer) => Some(answer.stream_description_summary.ok_or_else(nothing)?),
-        Err(error) => unreadable(text, &region, config.endpoint_url(), error)?,
+        Err(error) => unreadable(text, (&endpoint, &region), of_file, error)?,
     };
     if let Some(summary) = &summary {
-        must_take_records(text, summary.stream_status())?;
+        let takes = must_take_records(text, summary.stream_status());
+        takes.map_err(|error| OfFile::caused(&of_file.stream, error))?;
     }
     let kib = summary.as_ref().and_then(|summary| summary.max_record_size_in_kib());
     let record_bytes = kib.and_then(|kib| usize::try_from(kib).ok()).map_or(DEFAULT_RECORD_BYTES, |kib| kib << 10);
@@ -91,31 +131,39 @@ fn must_take_records(stream: &str, status: &StreamStatus) -> Result<(), CliError
 /// Without the permission to ask, the default limits hold. Every other failure would meet the records, too.
 fn unreadable(
     stream: &str,
-    region: &str,
-    endpoint: Option<&str>,
+    (endpoint, region): (&str, &str),
+    of_file: &OfFile,
     error: SdkError<Refused, HttpResponse>,
 ) -> Result<Option<StreamDescriptionSummary>, CliError> {
     let code = error.code().unwrap_or_default();
     if code.starts_with("AccessDenied") {
         return Ok(None);
     }
-    let endpoint = endpoint_of(endpoint, region);
     let is_foreign = match &error {
         SdkError::ServiceError(refused) => code.is_empty() && !refused.raw().status().is_server_error(),
         SdkError::ResponseError(_) => true,
         _ => false,
     };
-    Err(match code {
-        "ResourceNotFoundException" => CliError::Missing(format!(
-            "there is no stream `{stream}` at {endpoint}, region {region}. Check the name, --region and --profile"
-        )),
-        code if code.starts_with("ExpiredToken") => CliError::Missing(format!(
-            "the credentials have expired ({code}). Sign in again, or give other ones. Nothing was written"
-        )),
-        _ if is_foreign => foreign(&endpoint, &Cause::of(error).to_string()),
-        _ if matches!(&error, SdkError::DispatchFailure(failed) if failed.is_io()) => {
-            CliError::Missing(format!("no connection to {endpoint}: {}", Cause::of(error)))
+    let (place, problem) = match code {
+        "ResourceNotFoundException" => {
+            let none = format!("there is no stream `{stream}` at {endpoint}, region {region}");
+            (&of_file.stream, CliError::Missing(format!("{none}. Check the name, --region and --profile")))
         }
-        _ => failed("DescribeStreamSummary", Cause::of(error)),
-    })
+        code if code.starts_with("ExpiredToken") => {
+            let expired = format!("the credentials have expired ({code}). Sign in again, or give other ones");
+            (&of_file.credentials, CliError::Missing(format!("{expired}. Nothing was written")))
+        }
+        _ if is_foreign => (&of_file.endpoint, foreign(endpoint, &Cause::of(error).to_string())),
+        _ if matches!(&error, SdkError::DispatchFailure(failed) if failed.is_io()) => {
+            let none = format!("no connection to {endpoint}: {}", Cause::of(error));
+            (&of_file.endpoint, CliError::Missing(none))
+        }
+        code => {
+            // UnrecognizedClientException: there is no such key. InvalidSignatureException: its secret is another one.
+            let is_denied = ["UnrecognizedClient", "InvalidSignature"].iter().any(|start| code.starts_with(start));
+            let place = if is_denied { &of_file.credentials } else { &None };
+            (place, failed("DescribeStreamSummary", Cause::of(error)))
+        }
+    };
+    Err(OfFile::caused(place, problem))
 }

@@ -10,7 +10,7 @@ use unthrottle_core::cost::{BillingMode, Load, Prices, Shape};
 use unthrottle_core::policy::SMOKE_ALLOWED;
 use unthrottle_core::signal::StreamArn;
 use unthrottle_core::words::short;
-use unthrottle_writer::load::Profile;
+use unthrottle_writer::load::{Profile, SizesByMinute, Span};
 
 /// The parts of a range of sizes whose cost is computed. More would change the bound by less than a thousandth.
 const SIZES: usize = 1000;
@@ -68,7 +68,7 @@ pub(super) fn bounded_time(args: &Args, profile: &Profile) -> Result<Duration, C
 pub(super) fn bounded_cost(
     args: &Args,
     summary: &StreamDescriptionSummary,
-    profile: &Profile,
+    (profile, sizes): (&Profile, &SizesByMinute),
     time: Duration,
 ) -> Result<f64, CliError> {
     let mode = summary.stream_mode_details().map(|details| details.stream_mode());
@@ -76,22 +76,25 @@ pub(super) fn bounded_cost(
         Some(StreamMode::OnDemand) => BillingMode::OnDemand { committed: false },
         _ => BillingMode::Provisioned,
     };
-    let records = profile.due(time) as f64;
     let prices = Prices::default();
     let cost_at = |load| {
         let shape = Shape { mode, shards: 1, consumers: 0, retention_hours: 24, shard_metrics: 0, load };
         prices.per_hour(&shape)
     };
-    let hours = time.as_secs_f64() / 3600.0;
-    let rate = records / time.as_secs_f64().max(1.0);
-    // AWS rounds each record up to a unit, so the cost of a mean size is not the mean of the costs.
-    let sizes = args.size.parts(SIZES);
     let idle = cost_at(Load::default());
-    let added = |data: &usize| {
-        let bytes_per_second = rate * (data + args.keys.bytes()) as f64;
-        cost_at(Load { records_per_second: rate, bytes_per_second, ..Load::default() }) - idle
+    let cost_of = |span: &Span| {
+        let records = profile.due(span.to) - profile.due(span.from);
+        let seconds = (span.to - span.from).as_secs_f64();
+        let rate = records as f64 / seconds;
+        // AWS rounds each record up to a unit, so the cost of a mean size is not the mean of the costs.
+        let sizes = span.sizes.parts(SIZES);
+        let added = |data: &usize| {
+            let bytes_per_second = rate * (data + args.keys.bytes()) as f64;
+            cost_at(Load { records_per_second: rate, bytes_per_second, ..Load::default() }) - idle
+        };
+        sizes.iter().map(added).sum::<f64>() / sizes.len() as f64 * seconds / 3600.0
     };
-    let usd = sizes.iter().map(added).sum::<f64>() / sizes.len() as f64 * hours;
+    let usd: f64 = sizes.spans(time).iter().map(cost_of).sum();
     if usd > args.max_usd {
         return Err(CliError::Usage(format!(
             "these records could cost {} at list prices, and --max-usd allows {}",

@@ -15,8 +15,8 @@ pub(super) use args::Args;
 
 use crate::CliError;
 use crate::aws::clock;
-use crate::put::find;
-use crate::screen::{Console, print_note};
+use crate::put::{OfFile, find};
+use crate::screen::{Console, StatusLine, print_note};
 use crate::stop::stop_signal;
 use crate::streams::open_shards;
 use aws_sdk_kinesis::types::{StreamDescriptionSummary, StreamMode};
@@ -33,7 +33,7 @@ use unthrottle_writer::load::{Offered, Profile};
 
 pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let wanted = args.wanted()?;
-    let stream = find(&args.stream, &args.aws, None).await?;
+    let stream = find(&args.stream, &args.aws, None, &OfFile::default()).await?;
     let Some(summary) = &stream.summary else {
         return Err(CliError::Missing(
             "this caller may not call kinesis:DescribeStreamSummary. smoke needs it for the capacity and the cost, and \
@@ -41,19 +41,21 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
                 .into(),
         ));
     };
-    let record_bytes = args.size.mean() + args.keys.bytes() as f64;
+    let record_bytes = wanted.data_bytes + args.keys.bytes() as f64;
     let capacity = capacity(summary, record_bytes);
     let profile = wanted.profile(record_bytes, capacity)?;
     let time = guard::bounded_time(&args, &profile)?;
-    let usd = guard::bounded_cost(&args, summary, &profile, time)?;
-    if args.size.most() + args.keys.bytes() > stream.record_bytes {
+    let usd = guard::bounded_cost(&args, summary, (&profile, &wanted.sizes), time)?;
+    let most = wanted.sizes.most();
+    if most + args.keys.bytes() > stream.record_bytes {
         return Err(CliError::Usage(format!(
-            "--size: a record of {} bytes and its key are larger than the stream takes ({} bytes)",
-            args.size.most(),
+            "a record of {most} bytes and its key are larger than the stream takes ({} bytes): give another --size",
             stream.record_bytes
         )));
     }
-    announce(&args, summary, &profile, (record_bytes, capacity), (time, usd))?;
+    let mean = if wanted.sizes.is_constant() { "" } else { " on average" };
+    let each = format!("of {} bytes{mean}", count(record_bytes));
+    announce(&args, summary, &profile, (&each, capacity), (time, usd))?;
     if args.dry_run {
         return Ok(());
     }
@@ -63,15 +65,19 @@ pub(super) async fn run(args: Args) -> Result<(), CliError> {
     let healing = Healing::new(summary);
     let offered = Offered::default();
     let shard_takes = of_shard(record_bytes);
-    let load = (profile, time);
+    let load = (profile, wanted.sizes, time);
     let (end, is_asked) = offer::offer(&args, &stream, load, (&healing, arn), &offered, shard_takes).await?;
     healing.read_memory(&stream.client, arn, false).await;
-    // A person who stopped the load does not want to wait for minutes.
-    let proof = match witness.filter(|_| !is_asked) {
+    let proof = match witness {
+        // A person who stopped the load does not want to wait for minutes.
+        Some(_) if is_asked => {
+            print_note("CloudWatch is not compared, as the load was stopped");
+            None
+        }
         Some(witness) => proved(&witness, &end.stats).await,
         None => None,
     };
-    result::conclude(&args, &end, &healing.seen(), &offered, proof)
+    result::conclude(&args, (&end, is_asked), &healing.seen(), &offered, proof)
 }
 
 /// CloudWatch as a second count of the load.
@@ -85,9 +91,15 @@ async fn witness(args: &Args, arn: &str) -> Result<Witness, CliError> {
 
 /// Waits for CloudWatch's count, unless a person stops the wait.
 async fn proved(witness: &Witness, stats: &Stats) -> Option<Proof> {
+    let mut line = StatusLine::new();
     let proof = tokio::select! {
-        proof = witness.wait_for(stats) => proof,
-        () = stop_signal() => return None,
+        proof = witness.wait_for(stats, &mut line) => Some(proof),
+        () = stop_signal() => None,
+    };
+    line.clear();
+    let Some(proof) = proof else {
+        print_note("CloudWatch is not compared, as the wait for it was stopped");
+        return None;
     };
     proof.inspect_err(|error| print_note(&format!("CloudWatch cannot be compared: {error}"))).ok()
 }
@@ -103,21 +115,21 @@ fn of_shard(record_bytes: f64) -> f64 {
     (WRITE_RECORDS_A_SECOND as f64).min(WRITE_BYTES_A_SECOND as f64 / record_bytes)
 }
 
-/// Says what comes, and what it costs.
+/// Says what comes, and what it costs. `each`: the size of the records.
 fn announce(
     args: &Args,
     summary: &StreamDescriptionSummary,
     profile: &Profile,
-    (record_bytes, capacity): (f64, Option<f64>),
+    (each, capacity): (&str, Option<f64>),
     (time, usd): (Duration, f64),
 ) -> Result<(), CliError> {
     let mut console = Console::new(args.json);
     let shards = many(open_shards(summary), "shard");
-    let each = format!("of {} bytes with even keys", count(record_bytes));
-    console.heading(&match capacity {
-        Some(capacity) => format!("{}: {shards}, takes {} records/s {each}", args.stream, count(capacity)),
-        None => format!("{}: {shards}, on-demand, records {each}", args.stream),
-    })?;
+    let takes = match capacity {
+        Some(capacity) => format!("takes {} records/s", count(capacity)),
+        None => "on-demand, records".into(),
+    };
+    console.heading(&format!("{}: {shards}, {takes} {each} with even keys", args.stream))?;
     let last = if args.until_healed { ", then the last rate until it has healed" } else { "" };
     console.step(&format!(
         "offers {} in {} s, at most {}/s{last}",

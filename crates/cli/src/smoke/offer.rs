@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
-use unthrottle_writer::load::{Load, Offered, Profile};
+use unthrottle_writer::load::{Load, Offered, Profile, SizesByMinute};
 use unthrottle_writer::{Batch, End, Limits, Options, Retry, Stopper, feed, stops};
 
 /// A record that leaves later than this after its time was not offered in time.
@@ -33,7 +33,7 @@ pub(super) const MOST_IN_FLIGHT: usize = 64;
 pub(super) async fn offer(
     args: &Args,
     stream: &Stream,
-    (profile, time): (Profile, Duration),
+    (profile, sizes, time): (Profile, SizesByMinute, Duration),
     (healing, arn): (&Healing, &str),
     offered: &Offered,
     shard_takes: f64,
@@ -41,7 +41,7 @@ pub(super) async fn offer(
     let load = Load {
         profile,
         keys: args.keys.clone(),
-        sizes: args.size,
+        sizes,
         is_endless: args.until_healed,
         late_after: LATE,
         seed: args.seed,

@@ -4,7 +4,7 @@ use crate::CliError;
 use crate::aws::called;
 use crate::changes::counted;
 use crate::metrics::{self, Query};
-use crate::screen::{EVERY, StatusLine};
+use crate::screen::{EVERY, StatusLine, print_note};
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,15 +48,16 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Waits until CloudWatch has counted as many records as the writer, or must have published the last minute.
+    /// Waits until CloudWatch has counted as many records as the writer, or must have published the last minute. Shows
+    /// the wait in `line`, or once as a note where no terminal shows it.
     ///
     /// # Errors
     /// CloudWatch cannot be read.
-    pub async fn wait_for(&self, stats: &Stats) -> Result<Proof, CliError> {
+    pub async fn wait_for(&self, stats: &Stats, line: &mut StatusLine) -> Result<Proof, CliError> {
         let from = self.since.duration_trunc(TimeDelta::minutes(1)).unwrap_or(self.since);
         let to = self.clock.now() + TimeDelta::minutes(1);
         let until = to + PUBLISHED_WITHIN;
-        let mut line = StatusLine::new();
+        let mut is_said = line.is_on_terminal();
         loop {
             // Asked before the read: the last read is one that could see every minute.
             let is_last = self.clock.now() >= until;
@@ -67,7 +68,11 @@ impl Witness {
             let mut left = (READ_EVERY / self.pace()).to_std().unwrap_or_default();
             while left > Duration::ZERO {
                 let seconds = ((until - self.clock.now()) / self.pace()).num_seconds().max(0);
-                line.show(&format!("waits for the last minute in CloudWatch, up to {seconds} s more; Ctrl-C skips it"));
+                let waits = format!("waits for the last minute in CloudWatch, up to {seconds} s more; Ctrl-C skips it");
+                if !std::mem::replace(&mut is_said, true) {
+                    print_note(&waits);
+                }
+                line.show(&waits);
                 let nap = left.min(EVERY);
                 tokio::time::sleep(nap).await;
                 left -= nap;

@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::behind::{Cause, behind, cause};
 use super::expect::Outcome;
+use super::guard::length;
 use super::healing::Seen;
 use super::proof::Proof;
 use crate::CliError;
@@ -15,10 +16,10 @@ use unthrottle_core::words::{change, count};
 use unthrottle_writer::load::Offered;
 use unthrottle_writer::{End, Summary};
 
-/// Prints the result. A missed expectation is an error.
+/// Prints the result. A missed expectation is an error. `is_asked`: a person stopped the load.
 pub(super) fn conclude(
     args: &Args,
-    end: &End,
+    (end, is_asked): (&End, bool),
     seen: &Seen,
     offered: &Offered,
     proof: Option<Proof>,
@@ -27,10 +28,7 @@ pub(super) fn conclude(
     let outcome = Outcome { stats: &end.stats, behind, healed: seen.healed_s.map(Duration::from_secs_f64) };
     let mut missed: Vec<String> = args.expect.iter().filter_map(|expected| expected.missed(&outcome)).collect();
     if args.until_healed && seen.healed_s.is_none() {
-        missed.push(match seen.first_refusal_s {
-            None => "it has not healed: nothing was refused, so the load was no overload".into(),
-            Some(_) => format!("it has not healed within {} s", end.elapsed.as_secs()),
-        });
+        missed.push(not_healed(is_asked, seen, args.max_duration));
     }
     let printed = match args.json {
         true => print_result(end, seen, offered, &proof, &missed),
@@ -48,6 +46,15 @@ pub(super) fn conclude(
             Err(error)
         }
         (result, printed) => result.and(printed),
+    }
+}
+
+/// Why a stream that had to heal has not. `most`: the time that the load had.
+fn not_healed(is_asked: bool, seen: &Seen, most: Duration) -> String {
+    match seen.first_refusal_s {
+        _ if is_asked => "the load was stopped before it healed".into(),
+        None => "it has not healed: nothing was refused, so the load was no overload".into(),
+        Some(_) => format!("it has not healed within --max-duration ({})", length(most)),
     }
 }
 
@@ -135,4 +142,21 @@ fn print_proof(console: &mut Console, proof: &Proof, end: &End) -> io::Result<()
         console.step(&format!("            (its metrics show each record {pace} times, at this account's pace)"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_has_not_healed_had_the_time_of_the_option_or_less_if_a_person_stopped_the_load() {
+        let mut refused = Seen::default();
+        refused.first_refusal_s = Some(1.0);
+        let most = Duration::from_secs(3);
+        assert_eq!(not_healed(false, &refused, most), "it has not healed within --max-duration (3 s)");
+        assert_eq!(not_healed(true, &refused, most), "the load was stopped before it healed");
+        assert!(
+            not_healed(false, &Seen::default(), most).ends_with("nothing was refused, so the load was no overload")
+        );
+    }
 }

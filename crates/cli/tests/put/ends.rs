@@ -135,6 +135,33 @@ async fn a_standard_input_that_a_signal_leaves_unread_is_an_error_and_its_comple
     }
 }
 
+/// Records that wait at a stop are lost if the stream does not take them in the next 8 s. A shard takes 1,000 a second.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_stop_finds_no_more_short_lines_than_one_shard_takes_until_its_end() {
+    for is_pipe in [false, true] {
+        let fixture = Fixture::of_a_standing_shard().await;
+        let lines = "x\n".repeat(100_000);
+        let path = fixture.file("a.txt", &lines);
+        let args = ["orders", if is_pipe { "-" } else { "a.txt" }, "--json", "--ttl", "1h", "--max-retries", "1000000"];
+        let mut child = fixture.start(&args);
+        let mut stdin = child.stdin.take().expect("piped");
+        let writer = spawn_blocking(move || stdin.write_all(lines.as_bytes()));
+        let rest = wait_for(child.stdout.take().expect("piped"), "\"accepted\":1000,").await;
+        signal(child.id(), "-TERM");
+        let stderr = wait_for(child.stderr.take().expect("piped"), "stopping: ").await;
+        // A signal that comes later than a second after the first ends the wait.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        signal(child.id(), "-TERM");
+        assert_eq!(end(child).await.status.code(), Some(1), "{path:?} is not read to its end");
+        let last = rest.lines().last().expect("a line").expect("text");
+        let summary: serde_json::Value = serde_json::from_str(&last).expect("JSON");
+        let waited = summary["attempted"].as_u64().expect("a number") - 1000;
+        assert!(waited > 0 && waited <= 8000, "{waited} records waited");
+        drop((writer.await, stderr));
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_pipe_with_a_name_is_opened_once_and_gives_all_its_lines() {
@@ -238,11 +265,7 @@ async fn a_denied_call_ends_the_command_while_its_input_is_still_open() {
 
 #[tokio::test]
 async fn refusals_are_logged_with_their_count_where_no_terminal_shows_them() {
-    // Its clock stands, so each shard takes 1,000 records and no more.
-    let clock = unthrottle_lab::local::Clock::standing_at("2026-11-20T12:00:00Z".parse().expect("a time"));
-    let options = unthrottle_lab::local::Options { clock, ..Default::default() };
-    let fixture = Fixture::with(options, 1).await;
-    fixture.account.finish_changes().await;
+    let fixture = Fixture::of_a_standing_shard().await;
     let lines: String = (0..1200).map(|n| format!("{n}\n")).collect();
     let args = ["orders", "--max-retries", "1", "--initial-wait", "1ms", "--partition-key", "k"];
     let out = fixture.put(&args, &lines).await;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use unthrottle_lab::local::{Effect, Fault, LocalAccount, Options};
+use unthrottle_lab::local::{Clock, Effect, Fault, LocalAccount, Options};
 
 /// No test waits this long on any machine that is alive.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
@@ -36,6 +36,14 @@ impl Fixture {
         let aws = Aws::of(&account);
         aws.create("orders", shards).await;
         Fixture { account, aws, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    /// An account whose clock stands: the only shard of `orders` takes 1,000 records, and no more.
+    pub async fn of_a_standing_shard() -> Fixture {
+        let clock = Clock::standing_at("2026-11-20T12:00:00Z".parse().expect("a time"));
+        let fixture = Fixture::with(Options { clock, ..Options::default() }, 1).await;
+        fixture.account.finish_changes().await;
+        fixture
     }
 
     /// Writes a file into the folder.

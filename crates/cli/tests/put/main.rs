@@ -5,6 +5,10 @@ mod aws;
 mod ends;
 mod fixture;
 mod letters;
+mod progress;
+#[path = "../terminal/mod.rs"]
+mod terminal;
+mod values;
 
 use aws::Aws;
 use fixture::{Fixture, Stored, refuse, sorted, stderr, text};
@@ -88,48 +92,6 @@ async fn the_example_of_the_document_runs_and_options_override_it() {
 }
 
 #[tokio::test]
-async fn region_endpoint_and_credentials_of_the_file_are_on_the_wire() {
-    let (seen, mut requests) = tokio::sync::mpsc::unbounded_channel();
-    let kinesis = move |headers: axum::http::HeaderMap| {
-        let header = |name: &str| headers.get(name).map(|value| text(value.as_bytes())).unwrap_or_default();
-        let summary = serde_json::json!({
-            "StreamName": "orders", "StreamARN": "arn:aws:kinesis:eu-west-1:000000000000:stream/orders",
-            "StreamStatus": "ACTIVE", "RetentionPeriodHours": 24, "StreamCreationTimestamp": 1.0,
-            "EnhancedMonitoring": [], "OpenShardCount": 1,
-        });
-        let put = serde_json::json!([{"SequenceNumber": "1", "ShardId": "shardId-000000000000"}]);
-        let answer = match header("x-amz-target").ends_with(".PutRecords") {
-            true => serde_json::json!({"FailedRecordCount": 0, "Records": put}),
-            false => serde_json::json!({"StreamDescriptionSummary": summary}),
-        };
-        let _ = seen.send(["x-amz-target", "authorization", "x-amz-security-token"].map(header));
-        async move { answer.to_string() }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(kinesis)).await });
-    let fixture = Fixture::new().await;
-    let credentials = "{access_key_id: AKIDOFFILE, secret_access_key: s, session_token: token-of-file}";
-    let of_stream = format!("stream_name: orders\n    region: eu-west-1\n    endpoint_url: {url}");
-    let file = format!("output:\n  aws_kinesis:\n    {of_stream}\n    credentials: {credentials}\n");
-    fixture.file("put.yaml", file);
-    fixture.file("in.txt", "x\n");
-    // The environment has another region, another endpoint and other credentials.
-    let out = fixture.put(&["--config", "put.yaml", "in.txt"], "").await;
-    assert!(out.status.success(), "{}", stderr(&out));
-    let mut calls = vec![];
-    while let Ok([target, authorization, token]) = requests.try_recv() {
-        if !target.is_empty() {
-            assert!(authorization.contains("Credential=AKIDOFFILE/"), "{target}: {authorization}");
-            assert!(authorization.contains("/eu-west-1/kinesis/aws4_request"), "{target}: {authorization}");
-            assert_eq!(token, "token-of-file", "{target}");
-            calls.push(target);
-        }
-    }
-    assert_eq!(calls, ["Kinesis_20131202.DescribeStreamSummary", "Kinesis_20131202.PutRecords"]);
-}
-
-#[tokio::test]
 async fn a_throttled_key_of_the_stream_is_waited_for() {
     let fixture = Fixture::new().await;
     let effect = Effect::Error { status: 400, code: "KMSThrottlingException".into(), message: "too fast".into() };
@@ -202,6 +164,8 @@ async fn bad_input_names_the_fault_and_writes_nothing() {
         (vec!["orders", "missing.txt"], 2, "missing.txt: No such file"),
         (vec!["orders", "."], 2, ".: is a folder"),
         (vec!["orders", "-", "-"], 2, "standard input (-) can be read only once"),
+        (vec!["--config", "-"], 2, "(-) can be read only once: --config reads the options from it"),
+        (vec!["--config", "-", "taken.csv", "-"], 2, "(-) can be read only once: --config reads the options from it"),
         (vec!["orders", "--dead-letter", "taken.csv"], 2, "taken.csv: the file is there and holds no dead letters"),
         (vec!["orders", "taken.csv", "--dead-letter", "taken.csv"], 2, "is read and is also --dead-letter"),
         (vec!["orders", "--dead-letter", "no/where"], 2, "--dead-letter no/where: cannot be written"),

@@ -4,6 +4,7 @@ use super::{Problem, problem};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
+use std::collections::BTreeMap;
 
 pub(super) use serde_saphyr::Spanned;
 
@@ -38,6 +39,20 @@ pub(super) struct Kinesis {
     pub credentials: Option<Spanned<CredentialsText>>,
     pub batch: Option<BatchText>,
     pub retry: Option<Spanned<RetryText>>,
+}
+
+impl Kinesis {
+    /// The lines of the fields that say where the stream is, and who writes.
+    pub fn lines(&self) -> BTreeMap<&'static str, u64> {
+        let line = |text: &Text| text.referenced.line();
+        let lines = [
+            ("stream_name", Some(line(&self.stream_name))),
+            ("region", self.region.as_ref().map(line)),
+            ("endpoint_url", self.endpoint_url.as_ref().map(line)),
+            ("credentials", self.credentials.as_ref().map(|given| given.referenced.line())),
+        ];
+        lines.into_iter().filter_map(|(name, line)| Some((name, line?))).collect()
+    }
 }
 
 #[derive(Deserialize)]

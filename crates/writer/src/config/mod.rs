@@ -14,6 +14,7 @@ mod variables;
 use crate::options::{Backoff, Batch, MAX_BATCH_BYTES, MAX_BATCH_SIZE, Retry};
 use crate::record::MAX_KEY_CHARACTERS;
 use document::{File, RetryText, Text};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,6 +38,15 @@ pub struct Config {
     pub retry: Retry,
     /// What is ignored or changed, each with its line.
     pub warnings: Vec<Problem>,
+    /// The lines of the fields whose faults only a call can show: stream, region, endpoint and credentials.
+    pub lines: BTreeMap<&'static str, u64>,
+}
+
+impl Config {
+    /// The line and the full name of one of these fields; `None`: the file does not have it.
+    pub fn place(&self, field: &str) -> Option<String> {
+        self.lines.get(field).map(|line| format!("{line}: `{KINESIS}.{field}`"))
+    }
 }
 
 /// Credentials of AWS.
@@ -119,10 +129,11 @@ pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Co
             problem(text.referenced.line(), format!("`{KINESIS}.endpoint_url` is `{url}`: give http://… or https://…"));
         return Err(text);
     }
+    let lines = kinesis.lines();
     let credentials = kinesis.credentials.take().map(|given| reader.credentials(given)).transpose()?;
     let batch = reader.batch(kinesis.batch.take().unwrap_or_default())?;
     let warnings = reader.warnings;
-    Ok(Config { stream_name, partition_key, region, endpoint_url, credentials, batch, retry, warnings })
+    Ok(Config { stream_name, partition_key, region, endpoint_url, credentials, batch, retry, warnings, lines })
 }
 
 const KINESIS: &str = "output.aws_kinesis";

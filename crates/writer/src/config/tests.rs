@@ -56,8 +56,11 @@ output:
             backoff: Backoff::Exponential,
         },
         warnings: vec![],
+        lines: [("stream_name", 5), ("region", 7), ("endpoint_url", 8), ("credentials", 9)].into(),
     };
     assert_eq!(config, expected);
+    assert_eq!(config.place("region").as_deref(), Some("7: `output.aws_kinesis.region`"));
+    assert_eq!(config.place("partition_key"), None, "a fault of it is found when the file is read");
     assert!(!format!("{config:?}").contains("cr\\\"et"), "no log shows the secret");
 }
 
@@ -88,14 +91,23 @@ fn retries_stand_beside_or_under_the_output_and_not_twice() {
 
 #[test]
 fn inputs_and_processors_are_ignored_aloud() {
-    let text = "input:\n  http_server: {path: /post}\npipeline:\n  processors:\n    - mapping: root = this\n";
-    let config = config(&format!("{text}{}", kinesis("region: eu-west-1")));
-    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(
-        warnings[0].contains("`input` is ignored") && warnings[1].contains("`pipeline` is ignored"),
-        "{warnings:?}"
-    );
+    for input in [
+        "http_server:\n    path: /post\n    allowed_verbs: [POST]",
+        "kafka:\n    addresses: [\"localhost:9092\"]\n    topics: [orders]\n    consumer_group: put",
+        "amqp_0_9:\n    urls: [\"amqp://guest:guest@localhost:5672/\"]\n    queue: orders",
+        "stdin: {}",
+        "stdin:\n    scanner:\n      lines: {}",
+    ] {
+        let pipeline = "pipeline:\n  processors:\n    - mapping: |\n        root = this\n        root.at = now()\n";
+        let config = config(&format!("input:\n  {input}\n{pipeline}{}", kinesis("region: eu-west-1")));
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 2, "{input}: {warnings:?}");
+        assert!(
+            warnings[0].contains("`input` is ignored") && warnings[1].contains("`pipeline` is ignored"),
+            "{input}: {warnings:?}"
+        );
+        assert_eq!((config.stream_name.as_str(), config.region.as_deref()), ("events", Some("eu-west-1")), "{input}");
+    }
 }
 
 #[test]

@@ -140,3 +140,39 @@ impl Read for Never {
         panic!("it reads after the stop")
     }
 }
+
+/// Lines of one length without an end. Keeps the bytes that each read asks for.
+struct Endless {
+    line: Vec<u8>,
+    asked: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.asked.lock().expect("no panic").push(buffer.len());
+        let whole = buffer.len() / self.line.len() * self.line.len();
+        buffer[..whole].iter_mut().zip(self.line.iter().cycle()).for_each(|(to, from)| *to = *from);
+        Ok(whole)
+    }
+}
+
+#[tokio::test]
+async fn a_read_has_as_many_lines_as_a_group_so_that_a_stop_leaves_few_short_ones() {
+    for (length, first, next) in [(2, FIRST_READ, 500), (16, FIRST_READ, 4000), (1000, FIRST_READ, READ_BYTES)] {
+        let (sender, mut feed) = feed();
+        let asked = Arc::new(Mutex::new(vec![]));
+        let line = ["x".repeat(length - 1), "\n".into()].concat().into_bytes();
+        let reader = Box::new(Endless { line, asked: asked.clone() });
+        let source = Source { name: "stdin".into(), reader, has_more: Box::new(|| true) };
+        let reading = tokio::task::spawn_blocking(move || {
+            read(source, Form::Raw, &KeyRule::Random, &sender, &Mutex::new(Input::default()))
+        });
+        for _ in 0..20 {
+            feed.next().await.expect("records");
+        }
+        feed.close(Instant::now() + PATIENCE).await;
+        reading.await.expect("no panic").expect("read");
+        let asked = asked.lock().expect("no panic").clone();
+        assert_eq!((asked[0], &asked[1..3]), (first, &[next; 2][..]), "lines of {length} bytes");
+    }
+}

@@ -5,7 +5,7 @@ mod sizes;
 mod stages;
 
 pub use keys::{Keys, KeysError};
-pub use sizes::Sizes;
+pub use sizes::{Sizes, SizesByMinute, Span};
 pub use stages::{Profile, Rate, Shape, Stage, parse_stages};
 
 use crate::feed::{FeedSender, Item};
@@ -63,7 +63,7 @@ pub struct Load {
     /// Their keys.
     pub keys: Keys,
     /// Their sizes.
-    pub sizes: Sizes,
+    pub sizes: SizesByMinute,
     /// Whether the last stage goes on until the writer is stopped.
     pub is_endless: bool,
     /// A record that is handed over this long after its time is late.
@@ -83,7 +83,6 @@ impl Load {
         let mut steps = interval(STEP);
         // Each step hands over all that is due, so a missed one needs no repetition.
         steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let group = ((GROUP_BYTES as f64 / self.sizes.mean()) as u64).clamp(1, GROUP);
         let mut handed = 0;
         let mut times = Times::default();
         while !feed.is_closed() {
@@ -94,13 +93,13 @@ impl Load {
             times.add(at, self.profile.due(at));
             offered.due.store(times.due, Ordering::Relaxed);
             while handed < times.due {
-                let count = (times.due - handed).min(group);
+                let count = (times.due - handed).min(group_of(self.sizes.at(times.of(handed))));
                 let record = |number: u64| {
                     let (key, hash_key) = self.keys.next(&mut random);
-                    let data = data(number, self.sizes.next(&mut random), &filler);
+                    let time = times.of(number);
+                    let data = data(number, self.sizes.at(time).next(&mut random), &filler);
                     let origin = Origin { source: source.clone(), line: number + 1 };
-                    let born = start + times.of(number);
-                    Item::Record(Record { hash_key, born, ..Record::new(data, key, origin) })
+                    Item::Record(Record { hash_key, born: start + time, ..Record::new(data, key, origin) })
                 };
                 // The keys and sizes of records that are not taken are drawn again.
                 if feed.try_send((handed..handed + count).map(record).collect()).is_err() {
@@ -116,6 +115,11 @@ impl Load {
             steps.tick().await;
         }
     }
+}
+
+/// The records of these sizes that a group has, at most.
+fn group_of(sizes: Sizes) -> u64 {
+    ((GROUP_BYTES as f64 / sizes.mean()) as u64).clamp(1, GROUP)
 }
 
 /// The number of the record, and then a filler.
@@ -179,7 +183,7 @@ mod tests {
         let stages = parse_stages("100ms@1000/s,100ms@3000/s").expect("stages");
         let profile = Profile::new(&stages, 100.0, None).expect("a profile");
         let keys = Keys::parse("random").expect("keys");
-        let sizes: Sizes = "100".parse().expect("sizes");
+        let sizes = SizesByMinute::always(Sizes::exactly(100));
         let (sender, mut feed) = feed();
         let offered = Offered::default();
         let load = Load { profile, keys, sizes, is_endless: false, late_after: Duration::MAX, seed: 1 };

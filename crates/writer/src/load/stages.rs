@@ -142,7 +142,7 @@ impl Profile {
         Ok(Profile { parts })
     }
 
-    /// The profile of a past: records in each minute.
+    /// The profile of a past: the records of each minute.
     pub fn of_minutes(minutes: impl IntoIterator<Item = f64>) -> Profile {
         let part = |records: f64| Part { seconds: 60.0, rate: records / 60.0, shape: Shape::Step, before: 0.0 };
         Profile { parts: minutes.into_iter().map(part).collect() }
