@@ -88,7 +88,8 @@ async fn callers_are_counted_through_failures_and_held_signals_until_the_next_ob
 async fn a_datum_that_cloudwatch_refuses_is_a_log_line_also_when_its_run_fails() {
     let fixture = Fixture::throttled().await;
     let handler = fixture.handler();
-    // One shard became two a quarter of an hour ago. The metric does not show the change before.
+    // One shard became two a quarter of an hour ago. The metric does not show the change before, so its datum is sent
+    // again, with two values of one half.
     let at = (Utc::now() - TimeDelta::minutes(15)).format("%Y%m%dT%H%M%SZ");
     fixture
         .aws
@@ -101,6 +102,6 @@ async fn a_datum_that_cloudwatch_refuses_is_a_log_line_also_when_its_run_fails()
     let failed = handler.run(&throttle("a", EXCEEDED), &home()).await;
     assert_eq!(failed.expect_err("not answered").code(), "act_failed");
     let lines = handler.lines_of_failed_runs();
-    assert_eq!((lines.len(), &lines[0]["AutoFix"]), (1, &json!(1)), "{lines:?}");
+    assert_eq!((lines.len(), &lines[0]["AutoFix"]), (1, &json!([0.5, 0.5])), "{lines:?}");
     assert!(handler.lines_of_failed_runs().is_empty());
 }
