@@ -116,8 +116,8 @@ async fn a_value_of_the_file_that_fails_names_file_line_and_field_and_writes_not
 async fn credentials_of_the_file_that_aws_refuses_name_their_line() {
     for (code, says) in [
         ("ExpiredTokenException", "the credentials have expired (ExpiredTokenException)"),
-        ("UnrecognizedClientException", "DescribeStreamSummary failed: unhandled error (UnrecognizedClientException)"),
-        ("InvalidSignatureException", "DescribeStreamSummary failed: unhandled error (InvalidSignatureException)"),
+        ("UnrecognizedClientException", "DescribeStreamSummary failed: UnrecognizedClientException: no"),
+        ("InvalidSignatureException", "DescribeStreamSummary failed: InvalidSignatureException: no"),
     ] {
         let fixture = Fixture::new().await;
         file(&fixture, "stream_name: orders\ncredentials:\n  access_key_id: A\n  secret_access_key: s");
